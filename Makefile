@@ -1,0 +1,85 @@
+# A new machine needs Python 3.11+ with venv, and make. Everything else is installed into .venv from the lock files.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+VENV := .venv
+BIN := $(VENV)/bin
+UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
+INSTALL := $(UV) pip install --quiet --no-deps
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--override overrides.txt --custom-compile-command "make lock" pyproject.toml
+PACKAGES := domain ports application adapters bootstrap
+
+UV_STAMP := $(VENV)/.stamp-uv-$(UV_VERSION)
+CORE_STAMP := $(VENV)/.stamp-core
+DEV_STAMP := $(VENV)/.stamp-dev
+
+.PHONY: help run test test-nightly check format walkthrough bench-retrieval setup setup-dev lock lock-upgrade clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: setup ## Install what is missing and serve
+	@exec $(BIN)/faultmaven serve
+
+test: setup-dev ## Run the tests and enforce the coverage limits
+	@$(BIN)/python -m coverage erase
+	@$(BIN)/python -m pytest --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/python -m coverage report --include='domain/*' --fail-under=100
+	@$(BIN)/python -m coverage report --omit='domain/*' --fail-under=90
+
+test-nightly: setup-dev ## Run the tests with many more generated examples
+	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS)
+
+check: setup-dev ## Lint, formatting, types and the direction of imports
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy --strict $(addprefix --package ,$(PACKAGES))
+	@$(BIN)/lint-imports
+
+format: setup-dev ## Apply the formatter and the safe fixes
+	@$(BIN)/ruff check --fix-only .
+	@$(BIN)/ruff format .
+
+walkthrough: setup ## Walk through the main use cases on a throw-away store
+	@$(BIN)/faultmaven walkthrough
+
+bench-retrieval: setup-dev ## Measure the quality of retrieval
+	@$(BIN)/python -m benchmarks.retrieval
+
+setup: $(CORE_STAMP) ## Install the run-time environment
+
+setup-dev: $(DEV_STAMP) ## Install the development environment
+
+lock: $(UV_STAMP) ## Refresh the lock files, keeping the versions that still fit
+	@$(COMPILE) --output-file requirements.lock
+	@$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+lock-upgrade: $(UV_STAMP) ## Refresh the lock files with the newest versions
+	@$(COMPILE) --upgrade --output-file requirements.lock
+	@$(COMPILE) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean: ## Remove the environment, caches and reports (data is kept)
+	@rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(UV_STAMP):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed, $(PYTHON) is %d.%d; set PYTHON=/path/to/python3" % sys.version_info[:2])'
+	@echo "Creating $(VENV) ..."
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check uv==$(UV_VERSION)
+	@touch $@
+
+$(CORE_STAMP): requirements.lock pyproject.toml | $(UV_STAMP)
+	@echo "Installing the run-time environment ..."
+	@$(INSTALL) --require-hashes --requirement requirements.lock
+	@$(INSTALL) --editable .
+	@touch $@
+
+$(DEV_STAMP): requirements-dev.lock $(CORE_STAMP)
+	@echo "Installing the development environment ..."
+	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""One package a technology: storage, embedding and the driving side."""

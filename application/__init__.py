@@ -1,0 +1,1 @@
+"""The use cases: one service a module, speaking to ports only."""

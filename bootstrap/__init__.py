@@ -1,0 +1,1 @@
+"""Settings, composition, and the start and stop of the process."""

@@ -1,0 +1,1 @@
+"""The rules of troubleshooting: values, entities and policies, free of input and output."""
