@@ -38,7 +38,7 @@ check: setup-dev ## Lint, formatting, types and the direction of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy --strict $(addprefix --package ,$(PACKAGES))
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 format: setup-dev ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff check --fix-only .
