@@ -1,0 +1,100 @@
+"""The index terms of a text: one definition for every full-text index."""
+
+from __future__ import annotations
+
+import re
+
+from domain.values import search_text
+
+MAX_TERM_LENGTH = 64
+
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_WORD = re.compile(r"[^\W_]+")
+_STOP_WORDS = frozenset(
+    [
+        "a",
+        "an",
+        "and",
+        "are",
+        "as",
+        "at",
+        "be",
+        "but",
+        "by",
+        "can",
+        "do",
+        "for",
+        "from",
+        "has",
+        "have",
+        "how",
+        "if",
+        "in",
+        "into",
+        "is",
+        "it",
+        "its",
+        "my",
+        "no",
+        "not",
+        "of",
+        "on",
+        "or",
+        "our",
+        "s",
+        "so",
+        "such",
+        "t",
+        "that",
+        "the",
+        "their",
+        "then",
+        "there",
+        "these",
+        "they",
+        "this",
+        "to",
+        "was",
+        "we",
+        "what",
+        "when",
+        "which",
+        "why",
+        "will",
+        "with",
+        "you",
+        "your",
+    ]
+)
+
+
+def terms(text: str) -> list[str]:
+    """The terms of ``text`` in order, repeats included: casefolded words of letters and digits.
+
+    A compound name counts as a whole and by its parts, so that ``KubePodCrashLooping`` is found by "pod crash looping",
+    and common English words are left out. Endings are cut lightly (plural s, ing, ed) to match forms of a word.
+    """
+    found: list[str] = []
+    for word in _WORD.findall(text):
+        parts = _CAMEL.split(word)
+        candidates = [word, *parts] if len(parts) > 1 else [word]
+        for candidate in candidates:
+            term = _stem(search_text(candidate))[:MAX_TERM_LENGTH]
+            if term and term not in _STOP_WORDS:
+                found.append(term)
+    return found
+
+
+def _stem(word: str) -> str:
+    """Cut a regular English ending, if enough of the word is left to carry its meaning."""
+    if not word.isascii() or not word.isalpha() or len(word) < 4:
+        return word
+    for ending in ("ing", "ed"):
+        stem = word.removesuffix(ending)
+        if stem != word and len(stem) >= 4:
+            return stem[:-1] if stem[-1] == stem[-2] and stem[-1] not in "ls" else stem
+    if word.endswith("ies"):
+        return word[:-3] + "y"
+    if word.endswith("s") and not word.endswith(("ss", "us", "is")):
+        return word[:-1]
+    return word

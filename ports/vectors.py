@@ -1,0 +1,137 @@
+"""Vectors with a text and flat metadata, found by nearness.
+
+Promise: a query returns the nearest records that pass the filter, by cosine distance (0 same direction, 2 opposite),
+nearest first, equal distances by id. Components are kept as 32-bit floats. Approximate indexes may miss a record
+(recall at least 0.95 on clustered data), but never return a wrong distance or one that fails the filter.
+
+A store belongs to one embedding space. Vectors of another dimension are refused, and so is opening a store that was
+filled from another model.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from domain.errors import InvalidInput
+from domain.filter import Filter, MetadataValue
+
+MAX_RESULTS = 1000
+MAX_ID_LENGTH = 512
+
+Vector = Sequence[float]
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSpace:
+    """Where vectors can be compared: made by the same model, with the same number of components."""
+
+    model_id: str
+    dimension: int
+    metric: str = "cosine"
+
+
+@dataclass(frozen=True, slots=True)
+class VectorRecord:
+    """A stored vector with its text and metadata."""
+
+    id: str
+    document: str
+    embedding: tuple[float, ...]
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class VectorHit:
+    """A record found by a query; ``distance`` is the cosine distance, 0 to 2."""
+
+    id: str
+    document: str
+    metadata: Mapping[str, MetadataValue]
+    distance: float
+
+
+def check_vector(vector: Vector, dimension: int) -> None:
+    """Refuse a vector that no cosine index can hold.
+
+    Raises:
+        InvalidInput: another dimension, a component that is not finite as a 32-bit float, or length 0.
+    """
+    if len(vector) != dimension:
+        raise InvalidInput(f"a vector has {len(vector)} components; this store holds vectors of {dimension}")
+    norm = math.fsum(component * component for component in vector) if all(map(math.isfinite, vector)) else math.nan
+    if not 1e-30 < norm < 1e30:
+        raise InvalidInput("a vector must have finite components and a length between 1e-15 and 1e15")
+
+
+def check_record_id(record_id: str) -> None:
+    """Refuse an id that is empty or longer than 512 characters."""
+    if not 1 <= len(record_id) <= MAX_ID_LENGTH:
+        raise InvalidInput(f"a record id has {len(record_id)} characters; accepted: 1 to {MAX_ID_LENGTH}")
+
+
+class VectorStore(Protocol):
+    """Keeps vectors of one embedding space."""
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """The space that this store belongs to."""
+        ...
+
+    async def add_documents(
+        self,
+        documents: Sequence[str],
+        embeddings: Sequence[Vector],
+        metadatas: Sequence[Mapping[str, MetadataValue]],
+        ids: Sequence[str],
+    ) -> None:
+        """Store one record for each position; a record with the same id is replaced as a whole.
+
+        Raises:
+            InvalidInput: sequences of different length, an id twice, a malformed vector, id or metadata. Nothing is stored.
+        """
+        ...
+
+    async def query(
+        self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None
+    ) -> tuple[VectorHit, ...]:
+        """The nearest records that pass ``where``, at most ``n_results`` (1 to 1000); fewer only if there are no more.
+
+        Raises:
+            InvalidInput: a malformed vector or number.
+        """
+        ...
+
+    async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
+        """The records in the order asked for; unknown ids are left out."""
+        ...
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """Remove the records; returns how many there were."""
+        ...
+
+    async def update(
+        self,
+        ids: Sequence[str],
+        *,
+        documents: Sequence[str] | None = None,
+        embeddings: Sequence[Vector] | None = None,
+        metadatas: Sequence[Mapping[str, MetadataValue]] | None = None,
+    ) -> None:
+        """Replace the given parts of existing records; a given metadata replaces the old one as a whole.
+
+        Raises:
+            NotFound: a record does not exist. Nothing has changed.
+            InvalidInput: as `add_documents`.
+        """
+        ...
+
+    async def count(self, where: Filter | None = None) -> int:
+        """Number of records that pass ``where``."""
+        ...
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
+        """The next records by id after the given one; an empty tuple at the end."""
+        ...
