@@ -119,4 +119,5 @@ Attributes = Annotated[
 ]
 """A small read-only map of names to scalars, for what a caller wants to keep beside a value."""
 
-NO_ATTRIBUTES: Mapping[str, Scalar | None] = MappingProxyType({})
+NO_ATTRIBUTES: Any = Field(default_factory=lambda: MappingProxyType({}))
+"""The default of a field of `Attributes`: empty. A factory, because pydantic cannot copy a read-only map."""
