@@ -93,7 +93,7 @@ class UploadedFile(Value):
 
 
 class Evidence(Value):
-    """Something observed, and where it came from. ``extract`` is the part worth reading, with line numbers where known."""
+    """Something observed, and where it came from. ``extract`` is the part worth reading, with line numbers if known."""
 
     evidence_id: EvidenceId
     category: EvidenceCategory

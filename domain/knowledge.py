@@ -29,11 +29,16 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=50, strip_whites
 
 
 class ScopeKind(StrEnum):
-    """Who may read a document: everybody, its owner, or who may read its case."""
+    """Who may read a document: everybody, its owner, or who may read its case.
+
+    ``WITHDRAWN`` documents are read by nobody: a starter document that an administrator has deleted is kept there, so
+    that the next release does not bring it back.
+    """
 
     GLOBAL = "global"
     USER = "user"
     CASE = "case"
+    WITHDRAWN = "withdrawn"
 
 
 class Scope(Value):
@@ -44,8 +49,8 @@ class Scope(Value):
 
     @model_validator(mode="after")
     def _owner_fits_the_kind(self) -> Self:
-        if (self.kind is ScopeKind.GLOBAL) != (self.owner_id is None):
-            raise ValueError("a user or case scope names its owner, the global scope has none")
+        if (self.kind in (ScopeKind.USER, ScopeKind.CASE)) != (self.owner_id is not None):
+            raise ValueError("a user or case scope names its owner, another scope has none")
         return self
 
     @classmethod
@@ -65,6 +70,7 @@ class Scope(Value):
 
 
 GLOBAL = Scope(kind=ScopeKind.GLOBAL)
+WITHDRAWN = Scope(kind=ScopeKind.WITHDRAWN)
 
 
 class KnowledgeType(StrEnum):
@@ -110,7 +116,9 @@ class KnowledgeDocument(Value):
     """The stable name under which an import finds this document again, e.g. a path; unique in its scope."""
     source_version: Label100 | None = None
     source_sha256: Sha256 | None = None
-    """Hash of the text as it was imported; differs from ``content_sha256`` once somebody edited the document."""
+    """Hash over everything that was imported, so that a later import sees whether the source has changed."""
+    edited: bool = False
+    """Somebody changed the document here; an import leaves it alone from then on."""
     created_by: Label255
     created_at: Instant
     updated_at: Instant

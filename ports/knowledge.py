@@ -56,7 +56,7 @@ class KnowledgeRepository(Protocol):
     async def list(
         self, scopes: Sequence[Scope], *, document_type: KnowledgeType | None = None, limit: int = 50, offset: int = 0
     ) -> Page[KnowledgeDocument]:
-        """Documents of any of the scopes, ordered by (``created_at`` descending, ``document_id``). No scope, no document."""
+        """Documents of any of the scopes, ordered by (``created_at`` descending, ``document_id``); none without scopes."""
         ...
 
     async def delete(self, document_id: str) -> bool:
@@ -73,7 +73,7 @@ class KnowledgeRepository(Protocol):
     ) -> tuple[TextHit, ...]:
         """Chunks of any of the scopes with at least one of the terms, ordered by (``score`` descending, ``chunk_id``).
 
-        Terms are those of `domain.terms.terms`; a heading counts like the text. Without terms or scopes there is no hit.
+        Terms are those of `domain.terms.terms`; a heading counts like the text. No terms or no scopes: no hit.
         With ``document_types`` only documents of these types.
         """
         ...

@@ -100,8 +100,8 @@ class SessionStore(Protocol):
     async def keys(self, pattern: str) -> list[str]:
         """The keys that match the pattern, sorted.
 
-        ``*`` is any text, ``?`` one character, ``[a-c]`` and ``[^a-c]`` classes, ``\\`` takes the special meaning from the
-        next character (the dialect of Redis). It looks at every key: for maintenance, never for a request.
+        ``*`` is any text, ``?`` one character, ``[a-c]`` and ``[^a-c]`` classes, ``\\`` takes the meaning from the next
+        character (the dialect of Redis). It looks at every key: for maintenance, never for a request.
         """
         ...
 
@@ -124,11 +124,11 @@ class CacheStore(SessionStore, Protocol):
     async def compare_and_set(
         self, key: str, expected: str | None, value: str | None, ttl: timedelta | None = None
     ) -> bool:
-        """Replace the value if it is ``expected`` (None: if there is none); ``value`` None deletes. True if it was done."""
+        """Replace the value if it is ``expected`` (None: if there is none); ``value`` None deletes. True if done."""
         ...
 
     async def increment(self, key: str, by: int = 1, ttl: timedelta | None = None) -> int:
-        """Add to a whole number and return the sum. A missing value counts as 0; ``ttl`` applies only when it was missing.
+        """Add to a whole number and return the sum. A missing value counts as 0, and only then ``ttl`` applies.
 
         Raises:
             InvalidInput: the stored value is no whole number, or the sum does not fit 64 bits.

@@ -90,7 +90,8 @@ class VectorStore(Protocol):
         """Store one record for each position; a record with the same id is replaced as a whole.
 
         Raises:
-            InvalidInput: sequences of different length, an id twice, a malformed vector, id or metadata. Nothing is stored.
+            InvalidInput: sequences of different length, an id twice, a malformed vector, id or metadata.
+                Nothing is stored.
         """
         ...
 
