@@ -1,0 +1,237 @@
+"""Where settings come from: process environment, then `.env`, then the profile, then the defaults.
+
+All problems are found at once and told in the operator's words; nothing falls back to another value in silence.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic import SecretStr, ValidationError
+
+from bootstrap.settings import Settings, SettingsError
+
+PROFILES = ("development", "singlenode", "production")
+EXIT_CONFIG = 78
+"""Exit code of a process whose configuration is wrong (EX_CONFIG of sysexits.h)."""
+
+VARIABLES: Mapping[str, str] = {name.upper(): name for name in Settings.model_fields}
+
+# Names and values that the documentation of the storage architecture gives to backends of a later release.
+_PLANNED_VALUES = {
+    ("CASE_STORAGE_TYPE", "postgres"): "the PostgreSQL adapter",
+    ("USER_STORAGE_TYPE", "postgres"): "the PostgreSQL adapter",
+    ("SESSION_STORAGE_TYPE", "redis"): "the Redis adapter",
+    ("SESSION_STORAGE_TYPE", "sqlite"): "the SQLite session store",
+    ("VECTOR_STORAGE_TYPE", "pgvector"): "the pgvector adapter",
+    ("EMBEDDING_TYPE", "bge_m3"): "the BGE-M3 adapter",
+    ("LANGUAGE_MODEL_TYPE", "openai"): "the adapter of OpenAI-compatible models",
+}
+_PLANNED_VARIABLES = {
+    **dict.fromkeys(
+        (
+            f"{database}_DB_{part}"
+            for database in ("CASES", "USERS")
+            for part in ("HOST", "PORT", "NAME", "USER", "PASSWORD", "URL")
+        ),
+        "the PostgreSQL adapter",
+    ),
+    **dict.fromkeys(("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_URL"), "the Redis adapter"),
+    **dict.fromkeys(("CHROMADB_URL", "CHROMADB_API_KEY"), "the adapter of a Chroma server"),
+}
+_SECRET_WORDS = ("PASSWORD", "KEY", "SECRET", "TOKEN_VALUE")
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """A value as text and where it was found."""
+
+    value: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing that is wrong with the configuration, in one line."""
+
+    variable: str
+    message: str
+
+    def __str__(self) -> str:
+        """The line to print."""
+        return f"{self.variable}: {self.message}"
+
+
+class ConfigurationError(Exception):
+    """The configuration cannot be used; ``problems`` has all the reasons."""
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(problems, key=lambda problem: problem.variable))
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """Checked settings and the origin of each value."""
+
+    settings: Settings
+    origins: Mapping[str, str]
+
+    def rows(self) -> list[tuple[str, str, str]]:
+        """Triples of variable, value (secrets masked) and origin, in the order of the settings."""
+        return [
+            (variable, _show(getattr(self.settings, name)), self.origins.get(variable, "default"))
+            for variable, name in VARIABLES.items()
+        ]
+
+
+def load_configuration(environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Configuration:
+    """The configuration for a process environment (by default this process') and the `.env` of a folder.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    given, problems = _collect(os.environ if environment is None else environment, folder or Path.cwd())
+    problems += _check_names(given)
+    planned = _check_planned(given)
+    problems += planned
+    refused = {problem.variable for problem in problems}
+    values = {VARIABLES[name]: item.value for name, item in given.items() if name in VARIABLES and name not in refused}
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError([*problems, *_explain(error, given)]) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return Configuration(settings, {name: item.origin for name, item in given.items()})
+
+
+def _collect(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Given], list[Problem]]:
+    problems: list[Problem] = []
+    file = folder / ".env"
+    from_file: dict[str, str | None] = {}
+    if file.is_file():
+        try:
+            from_file = dict(dotenv_values(file, interpolate=False, encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            problems.append(Problem(".env", f"the file {file} cannot be read ({error}); save it as UTF-8 text"))
+    own = {name: value for name, value in environment.items() if name in VARIABLES or name in _PLANNED_VARIABLES}
+    own |= {name: value for name, value in environment.items() if name.startswith("FAULTMAVEN_")}
+    own |= {name: value for name, value in environment.items() if name not in own and _resembles(name, cutoff=0.9)}
+    layers: list[tuple[str, Mapping[str, str | None]]] = [("environment", own), (".env", from_file)]
+    profile = next(
+        (layer["FAULTMAVEN_PROFILE"] for _, layer in layers if layer.get("FAULTMAVEN_PROFILE")), "singlenode"
+    )
+    if profile in PROFILES:
+        text = resources.files("bootstrap").joinpath("profiles", f"{profile}.env")
+        with resources.as_file(text) as path:
+            layers.append((f"profile {profile}", dotenv_values(path, interpolate=False)))
+    given: dict[str, Given] = {}
+    for origin, layer in reversed(layers):
+        for name, value in layer.items():
+            if value is None:
+                problems.append(Problem(name, f"has no value in {origin}; write {name}=value"))
+            elif value != "":
+                given[name] = Given(value, origin)
+            elif name in given:
+                del given[name]
+    return given, problems
+
+
+def _resembles(name: str, *, cutoff: float) -> str | None:
+    """The variable that was probably meant by an unknown name."""
+    close = difflib.get_close_matches(name.upper(), VARIABLES, n=1, cutoff=cutoff)
+    return close[0] if close else None
+
+
+def _check_names(given: Mapping[str, Given]) -> list[Problem]:
+    problems = []
+    for name, item in given.items():
+        if name in VARIABLES or name in _PLANNED_VARIABLES:
+            continue
+        meant = _resembles(name, cutoff=0.7)
+        hint = f"did you mean {meant}?" if meant else "see `faultmaven config show` for the names"
+        problems.append(Problem(name, f"is no setting (found in {item.origin}); {hint}"))
+    return problems
+
+
+def _check_planned(given: Mapping[str, Given]) -> list[Problem]:
+    problems = []
+    for (variable, value), adapter in _PLANNED_VALUES.items():
+        item = given.get(variable)
+        if item and item.value.strip().lower() == value:
+            accepted = _accepted(variable)
+            problems.append(
+                Problem(
+                    variable,
+                    f"{value!r} (from {item.origin}) needs {adapter}, which this release does not have yet; "
+                    f"accepted: {accepted}",
+                )
+            )
+    if (url := given.get("CHROMADB_URL")) and given.get("VECTOR_STORAGE_TYPE", url).value == "chromadb":
+        problems.append(
+            Problem(
+                "CHROMADB_URL",
+                f"{url.value!r} (from {url.origin}) needs the adapter of a Chroma server, which this release does not "
+                "have yet; leave it out to use the embedded Chroma in CHROMADB_PATH",
+            )
+        )
+    return problems
+
+
+def _explain(error: ValidationError, given: Mapping[str, Given]) -> list[Problem]:
+    problems = []
+    for item in error.errors(include_url=False, include_input=False):
+        cause = item.get("ctx", {}).get("error")
+        if isinstance(cause, SettingsError):
+            problems.append(Problem(cause.variable, cause.message))
+            continue
+        variable = str(item["loc"][0]).upper()
+        found = given[variable]
+        shown = "******" if _is_secret(variable) else repr(found.value)
+        problems.append(
+            Problem(variable, f"{shown} (from {found.origin}) is not accepted; accepted: {_accepted(variable)}")
+        )
+    return problems
+
+
+def _accepted(variable: str) -> str:
+    """What a variable accepts, in words."""
+    schema: dict[str, Any] = Settings.model_json_schema()["properties"][VARIABLES[variable]]
+    if "anyOf" in schema:
+        schema = next(option for option in schema["anyOf"] if option.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(map(str, schema["enum"]))
+    if "const" in schema:
+        return str(schema["const"])
+    match schema["type"]:
+        case "boolean":
+            return "true or false"
+        case "integer":
+            return f"a whole number from {schema['minimum']} to {schema['maximum']}"
+        case "array":
+            return "a list, separated by commas"
+    if schema.get("format") == "path":
+        return "a path"
+    return f"text of the form {schema['pattern']}" if "pattern" in schema else "text that is not empty"
+
+
+def _is_secret(variable: str) -> bool:
+    return any(word in variable for word in _SECRET_WORDS)
+
+
+def _show(value: object) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, SecretStr):
+        return "******"
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
