@@ -19,7 +19,7 @@ from domain.documentation import DocumentationData
 from domain.episodes import DegradedEpisode, Escalation
 from domain.errors import BadClosureReason, IllegalTransition, InvalidInput, MissingPrerequisite, TerminalCase
 from domain.evidence import Evidence, EvidenceNeed, UploadedFile
-from domain.hypothesis import Hypothesis, HypothesisStatus
+from domain.hypothesis import ForcedAlternatives, Hypothesis, HypothesisStatus
 from domain.milestones import InvestigationProgress, Milestone
 from domain.path import InvestigationStrategy, PathSelection
 from domain.problem import ConsultingData, ProblemVerification, Severity
@@ -77,6 +77,8 @@ class Case(Value):
     evidence: tuple[Evidence, ...] = ()
     evidence_needs: tuple[EvidenceNeed, ...] = ()
     hypotheses: tuple[Hypothesis, ...] = ()
+    forced_alternatives: ForcedAlternatives | None = None
+    """The demand for other kinds of hypotheses, as long as it is not met."""
     solutions: tuple[Solution, ...] = ()
     working_conclusion: WorkingConclusion | None = None
     root_cause_conclusion: RootCauseConclusion | None = None
@@ -144,7 +146,7 @@ class Case(Value):
         evidence = _unique("evidence", [item.evidence_id for item in self.evidence])
         hypotheses = _unique("hypothesis", [item.hypothesis_id for item in self.hypotheses])
         _unique("solution", [item.solution_id for item in self.solutions])
-        _unique("evidence need", [item.need_id for item in self.evidence_needs])
+        needs = _unique("evidence need", [item.need_id for item in self.evidence_needs])
         if self.evidence and self.status is CaseStatus.CONSULTING:
             raise ValueError("evidence is collected from the investigation on")
         _known("file", files, (item.file_id for item in self.evidence))
@@ -155,6 +157,7 @@ class Case(Value):
         _known("hypothesis", hypotheses, (item.hypothesis_id for item in self.solutions))
         _known("hypothesis", hypotheses, (item.hypothesis_id for item in self.evidence))
         _known("hypothesis", hypotheses, (need.hypothesis_id for need in self.evidence_needs))
+        _known("evidence need", needs, (item.need_id for item in self.evidence))
         if self.root_cause_conclusion:
             _known("hypothesis", hypotheses, (self.root_cause_conclusion.validated_hypothesis_id,))
             _known("evidence", evidence, self.root_cause_conclusion.evidence_basis)

@@ -107,6 +107,8 @@ class Evidence(Value):
     compression_ratio: Fraction | None = None
     analysis: Text2000 | None = None
     hypothesis_id: HypothesisId | None = None
+    need_id: EvidenceNeedId | None = None
+    """The request that it answers."""
     advances: tuple[Milestone, ...] = ()
     collected_at: Instant
     collected_by: Label255
@@ -119,6 +121,8 @@ class EvidenceNeedStatus(StrEnum):
     OPEN = "open"
     MET = "met"
     BLOCKED = "blocked"
+    WITHDRAWN = "withdrawn"
+    """What it was for has been settled without it."""
 
 
 class EvidenceNeed(Value):

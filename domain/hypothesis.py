@@ -129,3 +129,13 @@ class Hypothesis(Value):
         """(supporting - refuting) / (supporting + refuting), -1 to 1; 0 without either."""
         supporting, refuting = len(self.supporting_evidence), len(self.refuting_evidence)
         return (supporting - refuting) / (supporting + refuting) if supporting + refuting else 0.0
+
+
+class ForcedAlternatives(Value):
+    """The demand for hypotheses of other kinds, after the investigation has clung to one for too long."""
+
+    excluded_category: HypothesisCategory
+    minimum: Count
+    """How many hypotheses of other categories meet the demand."""
+    demanded_at_turn: Count
+    reasons: tuple[Text500, ...]

@@ -159,6 +159,8 @@ class UserDecision(Value):
     """One explicit decision; which of the other fields it needs depends on its kind."""
 
     kind: DecisionKind
+    statement: Label1000 | None = None
+    """The user's own wording, where a problem statement is confirmed."""
     path: InvestigationPath | None = None
     solution_id: SolutionId | None = None
     effectiveness: Fraction | None = None
