@@ -70,5 +70,8 @@ class BlobStore(Protocol):
     async def scan(self, *, prefix: str = "", after: str | None = None, limit: int = 100) -> tuple[BlobInfo, ...]:
         """The next blobs by key after the given one whose key is ``prefix`` or begins with ``prefix`` and ``/``
         (all blobs for the empty prefix); an empty tuple at the end.
+
+        Raises:
+            InvalidInput: a malformed prefix, or a limit outside of 0 to 200.
         """
         ...

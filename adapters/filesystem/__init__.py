@@ -1,0 +1,1 @@
+"""Adapters on plain files of one local folder, which one process owns."""

@@ -1,0 +1,1 @@
+"""State machines that compare an adapter with a plain model, step by step."""
