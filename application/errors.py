@@ -10,7 +10,8 @@
     ├── UnsupportedFile        a file is of a kind that cannot be read
     └── InvalidIdempotencyKey  the key of a request is malformed
 
-What the actor may not even know of is `ports.errors.NotFound`. Each message is written for the person who made the request.
+What the actor may not even know of is `ports.errors.NotFound`. Each message is written for the person who made the
+request.
 """
 
 from __future__ import annotations
