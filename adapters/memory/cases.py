@@ -1,0 +1,270 @@
+"""Cases and messages in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+from typing import cast
+
+from adapters.memory.transactions import Layer, Transactions
+from domain.analytics import CaseAnalytics, analyse
+from domain.case import Case
+from domain.errors import InvalidInput
+from domain.message import Message
+from domain.status import CaseStatus
+from domain.values import search_text
+from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
+from ports.errors import AlreadyExists, Conflict
+from ports.paging import Page, check_page
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """A case with what a search looks at."""
+
+    case: Case
+    title: str
+    description: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A message with what a search looks at."""
+
+    message: Message
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """Messages stand under (case id, position), so an append touches nothing but itself and the row of the case."""
+
+    cases: MutableMapping[str, _Row]
+    messages: MutableMapping[tuple[str, int], _Line]
+    case_of_message: MutableMapping[str, str]
+
+    def layered(self) -> _Tables:
+        return _Tables(Layer(self.cases), Layer(self.messages), Layer(self.case_of_message))
+
+    def apply(self) -> None:
+        for layer in (self.cases, self.messages, self.case_of_message):
+            cast("Layer[object, object]", layer).apply()
+
+    def lines(self, case: Case, positions: Iterable[int] | None = None) -> Iterator[_Line]:
+        places = range(case.message_count) if positions is None else positions
+        return (self.messages[case.case_id, position] for position in places)
+
+    def put(self, case: Case) -> Case:
+        """Keep a case whose text may have changed."""
+        known = self.cases.get(case.case_id)
+        if known and known.case.title == case.title and known.case.description == case.description:
+            self.cases[case.case_id] = _Row(case, known.title, known.description)
+        else:
+            self.cases[case.case_id] = _Row(case, search_text(case.title), search_text(case.description))
+        return case
+
+    def remove(self, case_id: str) -> bool:
+        row = self.cases.pop(case_id, None)
+        if row is None:
+            return False
+        for position in range(row.case.message_count):
+            line = self.messages.pop((case_id, position))
+            del self.case_of_message[line.message.message_id]
+        return True
+
+
+class InMemoryCaseRepository(CaseRepository):
+    """Hands out the very objects that were saved: they are immutable."""
+
+    def __init__(self) -> None:
+        self._transactions = Transactions(_Tables({}, {}, {}))
+
+    async def save(self, case: Case) -> Case:
+        """See `CaseRepository`."""
+        tables = await self._transactions.writable()
+        row = tables.cases.get(case.case_id)
+        actual = row.case.version if row else None
+        if case.version != (actual or 0):
+            raise Conflict("case", case.case_id, case.version, actual)
+        return tables.put(
+            case.model_copy(
+                update={
+                    "version": case.version + 1,
+                    "message_count": row.case.message_count if row else 0,
+                    "last_activity_at": max(row.case.last_activity_at, case.last_activity_at)
+                    if row
+                    else case.last_activity_at,
+                }
+            )
+        )
+
+    async def save_many(self, cases: Sequence[Case]) -> None:
+        """See `ports.capabilities.SupportsBulk`."""
+        tables = await self._transactions.writable()
+        for case in cases:
+            if row := tables.cases.get(case.case_id):
+                raise Conflict("case", case.case_id, 0, row.case.version)
+        for case in cases:
+            tables.put(case.model_copy(update={"message_count": 0}))
+
+    async def get(self, case_id: str) -> Case | None:
+        """See `CaseRepository`."""
+        row = self._transactions.view().cases.get(case_id)
+        return row.case if row else None
+
+    async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
+        """See `CaseRepository`."""
+        check_page(limit, offset)
+        cases = [row.case for row in self._transactions.view().cases.values() if _matches(row.case, filter)]
+        return _page(cases, limit, offset)
+
+    async def delete(self, case_id: str) -> bool:
+        """See `CaseRepository`."""
+        return (await self._transactions.writable()).remove(case_id)
+
+    async def search(
+        self,
+        query: str,
+        filter: CaseFilter = ALL_CASES,  # noqa: A002
+        *,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Page[Case]:
+        """See `CaseRepository`."""
+        check_page(limit, offset)
+        terms = query_terms(query)
+        tables = self._transactions.view()
+        found = [
+            (-sum(term in row.title for term in terms), *_recency(row.case), row.case)
+            for row in tables.cases.values()
+            if _matches(row.case, filter) and _has_all(terms, row, tables)
+        ]
+        first = nsmallest(offset + limit, found)
+        return Page(tuple(case for *_, case in first[offset:]), len(found))
+
+    async def add_message(self, message: Message) -> bool:
+        """See `CaseRepository`."""
+        tables = await self._transactions.writable()
+        row = tables.cases.get(message.case_id)
+        if row is None:
+            return False
+        owner = tables.case_of_message.get(message.message_id)
+        if owner is not None:
+            if owner != message.case_id:
+                raise AlreadyExists("message", "message_id")
+            return True
+        case = row.case
+        tables.messages[case.case_id, case.message_count] = _Line(message, search_text(message.content))
+        tables.case_of_message[message.message_id] = case.case_id
+        tables.put(
+            case.model_copy(
+                update={
+                    "message_count": case.message_count + 1,
+                    "last_activity_at": max(case.last_activity_at, message.created_at),
+                }
+            )
+        )
+        return True
+
+    async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
+        """See `CaseRepository`."""
+        check_page(limit, offset)
+        tables = self._transactions.view()
+        row = tables.cases.get(case_id)
+        if row is None:
+            return Page((), 0)
+        positions = range(row.case.message_count)[offset : offset + limit]
+        return Page(tuple(line.message for line in tables.lines(row.case, positions)), row.case.message_count)
+
+    async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
+        """See `CaseRepository`."""
+        tables = await self._transactions.writable()
+        row = tables.cases.get(case_id)
+        if row is None:
+            return False
+        if at > row.case.last_activity_at:
+            tables.put(row.case.model_copy(update={"last_activity_at": at.astimezone(UTC)}))
+        return True
+
+    async def get_analytics(self, case_id: str) -> CaseAnalytics | None:
+        """See `CaseRepository`."""
+        case = await self.get(case_id)
+        return analyse(case) if case else None
+
+    async def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
+        """See `CaseRepository`."""
+        check_page(batch_size)
+        tables = await self._transactions.writable()
+        expired = nsmallest(
+            batch_size,
+            (
+                (row.case.closed_at, row.case.case_id)
+                for row in tables.cases.values()
+                if row.case.status is CaseStatus.CLOSED and row.case.closed_at and row.case.closed_at < closed_before
+            ),
+        )
+        for _, case_id in expired:
+            tables.remove(case_id)
+        return tuple(case_id for _, case_id in expired)
+
+    async def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
+        """See `CaseRepository`."""
+        check_page(limit, offset)
+        if not session_id.strip():
+            raise InvalidInput("the session id is blank")
+        cases = [
+            row.case for row in self._transactions.view().cases.values() if row.case.opened_in_session == session_id
+        ]
+        return _page(cases, limit, offset)
+
+    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
+        """See `CaseRepository`."""
+        return self._transactions.begin()
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
+        """See `CaseRepository`."""
+        check_page(limit)
+        cases = self._transactions.view().cases
+        ids = nsmallest(limit, (case_id for case_id in cases if after is None or case_id > after))
+        return tuple(cases[case_id].case for case_id in ids)
+
+    async def check_health(self) -> None:
+        """See `ports.capabilities.SupportsHealth`."""
+        self._transactions.view()
+
+    async def aclose(self) -> None:
+        """See `ports.capabilities.Closeable`."""
+        self._transactions.close()
+
+
+def _matches(case: Case, wanted: CaseFilter) -> bool:
+    return (
+        (wanted.user_id is None or case.user_id == wanted.user_id)
+        and (wanted.organization_id is None or case.organization_id == wanted.organization_id)
+        and (wanted.status is None or case.status is wanted.status)
+    )
+
+
+def _has_all(terms: Sequence[str], row: _Row, tables: _Tables) -> bool:
+    missing = [term for term in terms if term not in row.title and term not in row.description]
+    if not missing:
+        return True
+    for line in tables.lines(row.case):
+        missing = [term for term in missing if term not in line.content]
+        if not missing:
+            return True
+    return False
+
+
+def _recency(case: Case) -> tuple[timedelta, str]:
+    """Sorts the latest activity first."""
+    return _LATEST - case.last_activity_at, case.case_id
+
+
+def _page(cases: Sequence[Case], limit: int, offset: int) -> Page[Case]:
+    return Page(tuple(nsmallest(offset + limit, cases, key=_recency)[offset:]), len(cases))

@@ -1,0 +1,95 @@
+"""Users in memory."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from heapq import nsmallest
+
+from domain.user import User, fold_name
+from ports.errors import AlreadyExists, Conflict, StorageUnavailable
+from ports.paging import Page, check_page
+from ports.users import UserRepository
+
+_LATEST = datetime.max.replace(tzinfo=UTC)
+
+
+class InMemoryUserRepository(UserRepository):
+    """Keeps users under their id, their folded name and their folded address."""
+
+    def __init__(self) -> None:
+        self._users: dict[str, User] = {}
+        self._by_username: dict[str, str] = {}
+        self._by_email: dict[str, str] = {}
+        self._closed = False
+
+    async def save(self, user: User) -> User:
+        """See `UserRepository`."""
+        stored = self._open_users().get(user.user_id)
+        actual = stored.version if stored else None
+        if user.version != (actual or 0):
+            raise Conflict("user", user.user_id, user.version, actual)
+        username, email = fold_name(user.username), fold_name(user.email)
+        if self._by_username.get(username, user.user_id) != user.user_id:
+            raise AlreadyExists("user", "username")
+        if self._by_email.get(email, user.user_id) != user.user_id:
+            raise AlreadyExists("user", "email")
+        if stored:
+            self._forget_names(stored)
+        saved = user.model_copy(update={"version": user.version + 1})
+        self._users[user.user_id] = saved
+        self._by_username[username] = self._by_email[email] = user.user_id
+        return saved
+
+    async def get(self, user_id: str) -> User | None:
+        """See `UserRepository`."""
+        return self._open_users().get(user_id)
+
+    async def get_by_username(self, username: str) -> User | None:
+        """See `UserRepository`."""
+        return self._open_users().get(self._by_username.get(fold_name(username), ""))
+
+    async def get_by_email(self, email: str) -> User | None:
+        """See `UserRepository`."""
+        return self._open_users().get(self._by_email.get(fold_name(email), ""))
+
+    async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
+        """See `UserRepository`."""
+        check_page(limit, offset)
+        users = self._open_users()
+        return Page(tuple(nsmallest(offset + limit, users.values(), key=_newest_first)[offset:]), len(users))
+
+    async def delete(self, user_id: str) -> bool:
+        """See `UserRepository`."""
+        user = self._open_users().pop(user_id, None)
+        if user is None:
+            return False
+        self._forget_names(user)
+        return True
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
+        """See `UserRepository`."""
+        check_page(limit)
+        users = self._open_users()
+        ids = nsmallest(limit, (user_id for user_id in users if after is None or user_id > after))
+        return tuple(users[user_id] for user_id in ids)
+
+    async def check_health(self) -> None:
+        """See `ports.capabilities.SupportsHealth`."""
+        self._open_users()
+
+    async def aclose(self) -> None:
+        """See `ports.capabilities.Closeable`."""
+        self._closed = True
+
+    def _open_users(self) -> dict[str, User]:
+        if self._closed:
+            raise StorageUnavailable("the in-memory user store has been closed")
+        return self._users
+
+    def _forget_names(self, user: User) -> None:
+        del self._by_username[fold_name(user.username)]
+        del self._by_email[fold_name(user.email)]
+
+
+def _newest_first(user: User) -> tuple[timedelta, str]:
+    return _LATEST - user.created_at, user.user_id
