@@ -208,7 +208,7 @@ class KnowledgeService:
 
     async def search(
         self,
-        actor: Actor,
+        actor: Actor | None,
         query: str,
         *,
         case: Case | None = None,
@@ -216,6 +216,7 @@ class KnowledgeService:
         limit: int = 10,
     ) -> SearchResult:
         """Documents that fit the question, best first, from the global scope, the actor's own and that of the case.
+        Without an actor, the operator of the machine asks, and only the global scope is searched.
 
         Without a fitting document the result is empty. If the vectors cannot be asked, words alone decide.
 
@@ -223,8 +224,10 @@ class KnowledgeService:
             InvalidInput: the question is not storable text.
             NotFound: the case belongs to somebody else.
         """
-        scopes = [GLOBAL, Scope.for_user(actor.user_id)]
-        if case:
+        scopes = [GLOBAL]
+        if actor:
+            scopes.append(Scope.for_user(actor.user_id))
+        if actor and case:
             authorize(actor, Action.READ, case, kind="case", key=case.case_id)
             scopes.append(Scope.for_case(case.case_id))
         return await self._search(query, scopes, document_types, limit)
@@ -349,6 +352,19 @@ class KnowledgeService:
             if on_progress:
                 on_progress(source.source_key)
         return ImportReport(**counts, failed=tuple(failed))
+
+    async def reindex(self) -> int:
+        """Index by meaning whatever the vector store lacks; returns how many documents that were."""
+        repaired = 0
+        after = None
+        while documents := await self._documents.scan(after=after):
+            after = documents[-1].document_id
+            for document in documents:
+                chunks = await self._documents.chunks_of(document.document_id)
+                if len(await self._vectors.get([chunk.chunk_id for chunk in chunks])) < len(chunks):
+                    await self._index(document, chunks)
+                    repaired += 1
+        return repaired
 
     async def _upsert(
         self, source: SourceDocument, scope: Scope, origin: Origin, created_by: str, now: datetime

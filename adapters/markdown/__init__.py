@@ -1,0 +1,1 @@
+"""Reads knowledge documents from Markdown and text files."""
