@@ -67,6 +67,8 @@ class CaseRepository(Protocol):
     async def save(self, case: Case) -> Case:
         """Insert the case (``version`` 0) or update it, all or nothing, and return it as stored with ``version`` + 1.
 
+        What comes back equals what the next `get` returns. A new case has no messages.
+
         Raises:
             Conflict: the stored version is another one, or the case exists although ``version`` is 0, or it does not
                 although ``version`` is above 0. Nothing has changed.
@@ -86,7 +88,7 @@ class CaseRepository(Protocol):
         ...
 
     async def delete(self, case_id: str) -> bool:
-        """Remove the case and its messages. True if it existed."""
+        """Remove the case and its messages. True if it existed. Its id and those of its messages are free again."""
         ...
 
     async def search(
@@ -108,9 +110,9 @@ class CaseRepository(Protocol):
         ...
 
     async def add_message(self, message: Message) -> bool:
-        """Append the message; False if its case does not exist. A message whose id the case already has is not added
-        again, which also is True. The case's count rises by 1 and its last activity moves to ``created_at`` or stays.
-        The version of the case does not change.
+        """Append the message; False if its case does not exist. The case's count rises by 1 and its last activity moves
+        to ``created_at`` or stays; its version does not change. A message whose id the case already has is not added
+        again, which also is True and changes nothing, whatever else the message says.
 
         Raises:
             AlreadyExists: the message id belongs to another case.
@@ -118,11 +120,18 @@ class CaseRepository(Protocol):
         ...
 
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
-        """Messages in the order in which they were appended; an empty page for an unknown case."""
+        """Messages in the order in which they were appended; an empty page for an unknown case.
+
+        Raises:
+            InvalidInput: see `ports.paging.check_page`.
+        """
         ...
 
     async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
-        """Move the last activity forward to ``at`` (never back), without a new version. False if there is no case."""
+        """Move the last activity forward to ``at`` (never back), without a new version. False if there is no case.
+
+        ``at`` is an aware instant of any time zone; it is stored in UTC.
+        """
         ...
 
     async def get_analytics(self, case_id: str) -> CaseAnalytics | None:
@@ -130,9 +139,13 @@ class CaseRepository(Protocol):
         ...
 
     async def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
-        """Delete closed (never resolved) cases that ended before the instant, oldest first, at most ``batch_size``.
+        """Delete closed (never resolved) cases that ended before the instant, at most ``batch_size``, the oldest first:
+        in the order of (``closed_at``, ``case_id``). One that ended at the instant itself stays.
 
-        Returns the ids of the deleted cases, so that what belongs to them elsewhere can be deleted too.
+        Returns the ids of the deleted cases in that order, so that what belongs to them elsewhere can be deleted too.
+
+        Raises:
+            InvalidInput: ``batch_size`` is outside the limits of a page.
         """
         ...
 
@@ -140,18 +153,26 @@ class CaseRepository(Protocol):
         """Cases that were opened in the session, ordered as `list` does.
 
         Raises:
-            InvalidInput: the session id is blank.
+            InvalidInput: the session id is blank, or see `ports.paging.check_page`.
         """
         ...
 
     def begin_transaction(self) -> AbstractAsyncContextManager[None]:
         """A transaction that every call of the same task on this repository joins: committed at the end of the block,
-        rolled back by an exception. A block inside a block joins the outer one. Reads inside see the own writes.
+        rolled back by an exception, cancellation included. Reads inside see the own writes.
+
+        A block inside a block joins the outer one: only the end of the outer block commits or rolls back. Other tasks,
+        those started inside the block too, stand outside: they read what is committed, and a write to the same case
+        waits for the end of the transaction and then meets its result. An error of a call (`Conflict`,
+        `AlreadyExists`) that is caught inside the block leaves the transaction usable.
         """
         ...
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
-        """The next cases by ``case_id`` after the given one; an empty tuple at the end. A case that is there all the
-        time is met exactly once, whatever is written meanwhile.
+        """The next cases by ``case_id`` after the given one (which need not exist); an empty tuple at the end. A case
+        that is there all the time is met exactly once, whatever is written meanwhile.
+
+        Raises:
+            InvalidInput: ``limit`` is outside the limits of a page.
         """
         ...

@@ -17,7 +17,13 @@ from ports.paging import Page
 
 @dataclass(frozen=True, slots=True)
 class TextHit:
-    """A chunk found by its words. ``score`` is its BM25 score (k1 = 1.2, b = 0.75); larger is better."""
+    """A chunk found by its words. ``score`` is its BM25 score (k1 = 1.2, b = 0.75); larger is better.
+
+    The score of a chunk is the sum over the terms of
+    idf * count * (k1 + 1) / (count + k1 * (1 - b + b * length / mean length)), where idf is
+    ln((N - n + 0.5) / (n + 0.5)), at least 1e-6, for the n of all N chunks that have the term. The statistics span all
+    chunks of the store, whatever their scope; lengths are counted in terms of heading and text together.
+    """
 
     chunk: Chunk
     score: float
@@ -34,6 +40,8 @@ class KnowledgeRepository(Protocol):
         Raises:
             Conflict: see `ports.cases.CaseRepository.save`.
             AlreadyExists: another document of the scope has the same ``source_key``.
+
+        Nothing has changed after an error. The version is checked first.
         """
         ...
 
@@ -56,11 +64,15 @@ class KnowledgeRepository(Protocol):
     async def list(
         self, scopes: Sequence[Scope], *, document_type: KnowledgeType | None = None, limit: int = 50, offset: int = 0
     ) -> Page[KnowledgeDocument]:
-        """Documents of any of the scopes, ordered by (``created_at`` descending, ``document_id``); none without scopes."""
+        """Documents of any of the scopes, ordered by (``created_at`` descending, ``document_id``); none without scopes.
+
+        Raises:
+            InvalidInput: see `ports.paging.check_page`.
+        """
         ...
 
     async def delete(self, document_id: str) -> bool:
-        """Remove the document and its chunks. True if it existed."""
+        """Remove the document and its chunks. True if it existed. Its source key is free again."""
         ...
 
     async def search(
@@ -73,11 +85,20 @@ class KnowledgeRepository(Protocol):
     ) -> tuple[TextHit, ...]:
         """Chunks of any of the scopes with at least one of the terms, ordered by (``score`` descending, ``chunk_id``).
 
-        Terms are those of `domain.terms.terms`; a heading counts like the text. No terms or no scopes: no hit.
-        With ``document_types`` only documents of these types.
+        Terms are those of `domain.terms.terms`, and a repeated one counts once; a heading counts like the text. No
+        character of a term has a special meaning. No terms or no scopes: no hit. With ``document_types`` only documents
+        of these types.
+
+        Raises:
+            InvalidInput: ``limit`` is outside the limits of a page.
         """
         ...
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
-        """The next documents by ``document_id`` after the given one; an empty tuple at the end."""
+        """The next documents by ``document_id`` after the given one (which need not exist); an empty tuple at the end. A
+        document that is there all the time is met exactly once, whatever is written meanwhile.
+
+        Raises:
+            InvalidInput: ``limit`` is outside the limits of a page.
+        """
         ...

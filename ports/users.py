@@ -19,7 +19,9 @@ class UserRepository(Protocol):
 
         Raises:
             AlreadyExists: another user has the same ``username`` or ``email`` (the field is named).
-            Conflict: see `ports.cases.CaseRepository.save`.
+            Conflict: see `ports.cases.CaseRepository.save`; it is checked first.
+
+        Nothing has changed after an error. A name that a user gives up is free again.
         """
         ...
 
@@ -36,7 +38,7 @@ class UserRepository(Protocol):
         ...
 
     async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
-        """Users ordered by (``created_at`` descending, ``user_id``).
+        """Users ordered by (``created_at`` descending, ``user_id``); ``total`` counts all of them.
 
         Raises:
             InvalidInput: see `ports.paging.check_page`.
@@ -44,9 +46,14 @@ class UserRepository(Protocol):
         ...
 
     async def delete(self, user_id: str) -> bool:
-        """Remove the user. True if it existed."""
+        """Remove the user. True if it existed. Its name and address are free again."""
         ...
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
-        """The next users by ``user_id`` after the given one; an empty tuple at the end."""
+        """The next users by ``user_id`` after the given one (which need not exist); an empty tuple at the end. A user
+        that is there all the time is met exactly once, whatever is written meanwhile.
+
+        Raises:
+            InvalidInput: ``limit`` is outside the limits of a page.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Transactions over dictionaries: the open one writes into a layer of its own; everybody else reads what is committed."""
+"""Transactions over dictionaries: the open one writes into a layer of its own; the others read what is committed."""
 
 from __future__ import annotations
 
