@@ -48,7 +48,7 @@ class Doctor:
         vectors: VectorStore | None,
         embeddings: EmbeddingGenerator | None,
     ) -> None:
-        """``stores`` maps names to adapters. ``vectors`` and ``embeddings`` are None where they cannot be opened now."""
+        """``stores`` maps names to adapters; ``vectors`` and ``embeddings`` are None if they cannot be opened now."""
         self._stores = stores
         self._cases = cases
         self._blobs = blobs
@@ -108,7 +108,7 @@ class Doctor:
             return False
         if deep:
             try:
-                async for _ in self._blobs.open(key):
+                async for _ in await self._blobs.open(key):
                     pass
             except PortError:
                 return False

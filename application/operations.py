@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from domain.case import Case
 from domain.message import Message
 from domain.status import CaseStatus
+from domain.user import User
 from ports.cases import CaseFilter, CaseRepository
 from ports.errors import NotFound
 from ports.paging import MAX_LIMIT, Page
@@ -41,13 +42,19 @@ class Operations:
         Raises:
             NotFound: there is no such user.
         """
-        user_id = None
-        if username is not None:
-            user = await self._users.get_by_username(username)
-            if user is None:
-                raise NotFound("user", username)
-            user_id = user.user_id
+        user_id = None if username is None else (await self.user_named(username)).user_id
         return await self._cases.list(CaseFilter(user_id=user_id, status=status), limit=limit, offset=offset)
+
+    async def user_named(self, username: str) -> User:
+        """The account with this name.
+
+        Raises:
+            NotFound: there is no such user.
+        """
+        user = await self._users.get_by_username(username)
+        if user is None:
+            raise NotFound("user", username)
+        return user
 
     async def case_file(self, case_id: str) -> CaseFile:
         """Everything about one case.

@@ -48,8 +48,8 @@ def register(app: typer.Typer, runtime: Runtime) -> None:
         ],
     ) -> None:
         async def run() -> None:
-            async with runtime.records() as (users, _):
-                user = await users.get_user_by_name(username)
+            async with runtime.records() as (users, operations):
+                user = await operations.user_named(username)
                 await users.set_password(user.user_id, new)
 
         asyncio.run(run())
