@@ -1,0 +1,14 @@
+"""Files in memory."""
+
+import pytest
+
+from adapters.memory.blobs import InMemoryBlobStore
+from tests.contract.blob_store import BlobStoreContractTests
+
+
+class TestInMemoryBlobStore(BlobStoreContractTests):
+    adapter = "inmemory"
+
+    @pytest.fixture
+    def store(self) -> InMemoryBlobStore:
+        return InMemoryBlobStore()
