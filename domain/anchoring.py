@@ -21,9 +21,9 @@ _OUT = (HypothesisStatus.REFUTED, HypothesisStatus.RETIRED)
 def detect_anchoring(hypotheses: Hypotheses, turn: int) -> ForcedAlternatives | None:
     """What has to be looked for instead, if the investigation is anchored at the end of ``turn``; else None.
 
-    It is anchored when four hypotheses of one category failed and none was validated, when two under test have not moved for
-    three turns, or when the most likely one has not moved for three turns and would not even be validated by the
-    general bar. Hypotheses older than the last forced alternatives do not count as failed again.
+    It is anchored when four hypotheses of one category failed and none was validated, when two under test have not
+    moved for three turns, or when the most likely one has not moved for three turns and is too unlikely to be
+    validated. Hypotheses older than the last forced alternatives do not count as failed again.
     """
     reasons = []
     excluded = _failed_category(hypotheses)
@@ -47,7 +47,7 @@ def detect_anchoring(hypotheses: Hypotheses, turn: int) -> ForcedAlternatives | 
 
 
 def give_up_stale(hypotheses: Hypotheses, demand: ForcedAlternatives, at: datetime) -> Hypotheses:
-    """``hypotheses`` with those under test retired that are of the excluded category and have not moved for two turns."""
+    """``hypotheses`` without those under test that are of the excluded category and have not moved for two turns."""
     for item in hypotheses:
         if (
             item.status is HypothesisStatus.ACTIVE
@@ -72,9 +72,7 @@ def _failed_category(hypotheses: Hypotheses) -> HypothesisCategory | None:
     forced = [item for item in hypotheses if item.generation_mode is GenerationMode.FORCED_ALTERNATIVE]
     since = max((item.generated_at_turn for item in forced), default=-1)
     validated = {item.category for item in hypotheses if item.status is HypothesisStatus.VALIDATED}
-    failed = Counter(
-        item.category for item in hypotheses if item.status in _FAILED and item.generated_at_turn > since
-    )
+    failed = Counter(item.category for item in hypotheses if item.status in _FAILED and item.generated_at_turn > since)
     return next(
         (
             category

@@ -1,7 +1,7 @@
 """The arithmetic of hypotheses: how evidence moves a likelihood, and when a hypothesis is decided.
 
-A likelihood is a pure function of the initial value, the judged evidence and the number of turns without movement. So it
-does not depend on the order of the evidence, and judging the same evidence again replaces the first judgement.
+A likelihood is a pure function of the initial value, the judged evidence and the number of turns without movement. So
+it does not depend on the order of the evidence, and judging the same evidence again replaces the first judgement.
 """
 
 from __future__ import annotations

@@ -13,6 +13,10 @@ from domain.values import Fraction, Instant, Label200, Label255, Text500, Text10
 SolutionId = Annotated[str, StringConstraints(pattern=r"^sol_[0-9a-f]{12}$")]
 
 
+FAILED_BELOW = 0.5
+"""A solution with a smaller effectiveness has failed."""
+
+
 class SolutionType(StrEnum):
     """The kind of remedy."""
 
@@ -63,3 +67,13 @@ class Solution(Value):
         if self.verified_at and (self.applied_at is None or self.verified_at < self.applied_at):
             raise ValueError("a solution is applied before it is verified")
         return self
+
+    @property
+    def has_failed(self) -> bool:
+        """True if it was applied and did not help."""
+        return self.effectiveness is not None and self.effectiveness < FAILED_BELOW
+
+    @property
+    def has_worked(self) -> bool:
+        """True if it was applied and seen to help."""
+        return self.effectiveness is not None and not self.has_failed

@@ -21,6 +21,7 @@ from pydantic import (
     Field,
     PlainSerializer,
     StringConstraints,
+    ValidationError,
 )
 
 from domain.errors import InvalidInput
@@ -68,6 +69,14 @@ def search_text(text: str) -> str:
     """
     folded = unicodedata.normalize("NFC", normalise_text(text).casefold())
     return " ".join(folded.split())
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong first in a refused value, in words, with the field that held it."""
+    problem = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    place = ".".join(map(str, problem["loc"]))
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{place}: {message}" if place else message
 
 
 def _normalise_any(value: Any) -> Any:
