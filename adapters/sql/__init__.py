@@ -1,0 +1,1 @@
+"""What the SQL dialects share: tables, statements, documents and migrations."""

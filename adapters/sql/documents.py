@@ -1,0 +1,35 @@
+"""Values of the domain as JSON documents, each with a hash that gives a damaged one away."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from ports.errors import StorageCorrupt
+
+V = TypeVar("V", bound=BaseModel)
+
+
+def encode(value: BaseModel) -> tuple[str, bytes]:
+    """The document of a value and its SHA-256."""
+    document = value.model_dump_json()
+    return document, sha256(document.encode()).digest()
+
+
+def decode(model: type[V], document: str, digest: bytes) -> V:
+    """The value of a document.
+
+    Raises:
+        StorageCorrupt: the document is not the one that was written, or no ``model``.
+    """
+    if sha256(document.encode()).digest() != digest:
+        raise StorageCorrupt(f"a stored {model.__name__} does not match its checksum; restore it from a backup")
+    try:
+        return model.model_validate_json(document)
+    except ValidationError as error:
+        raise StorageCorrupt(
+            f"a stored {model.__name__} breaks {error.error_count()} rule(s) of its type; "
+            "was it written by a newer release?"
+        ) from error

@@ -1,0 +1,1 @@
+"""Cases, users and knowledge in a local SQLite file."""

@@ -1,0 +1,296 @@
+"""Cases in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy.dialects.sqlite import insert
+
+from adapters.sql import statements
+from adapters.sql.documents import decode, encode
+from adapters.sql.tables import case_messages, cases
+from adapters.sql.types import from_micros, to_micros
+from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
+from adapters.sqlite.search import count_found_cases, page_of_found_cases, search_parameters
+from adapters.sqlite.sql import compile_sql
+from domain.analytics import CaseAnalytics, analyse
+from domain.case import Case
+from domain.errors import InvalidInput
+from domain.message import Message
+from domain.status import CaseStatus
+from domain.values import search_text
+from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
+from ports.errors import AlreadyExists, Conflict, StorageCorrupt
+from ports.paging import Page, check_page
+
+_CASE_COLUMNS = statements.columns_of(cases)
+_UPDATED_COLUMNS = [
+    name for name in _CASE_COLUMNS if name not in ("case_id", "created_at", "last_activity_at", "message_count")
+]
+_KEY = cases.c.case_id
+
+_GET = compile_sql(statements.select_case())
+_INSERT = compile_sql(insert(cases).on_conflict_do_nothing(index_elements=[_KEY]), _CASE_COLUMNS)
+_UPDATE = compile_sql(statements.update_case(), _UPDATED_COLUMNS)
+_VERSION = compile_sql(statements.version_of(cases, _KEY))
+_DELETE = compile_sql(statements.delete_one(cases, _KEY))
+_TOUCH = compile_sql(statements.touch_case())
+_SCAN = compile_sql(statements.scan(_KEY, *statements.CASE_ROW))
+_EXPIRED = compile_sql(statements.expired_cases())
+
+_CASE_OF_MESSAGE = compile_sql(statements.case_of_message())
+_COUNT_MESSAGE = compile_sql(statements.count_message())
+_INSERT_MESSAGE = compile_sql(insert(case_messages), statements.columns_of(case_messages))
+_MESSAGES = compile_sql(statements.page_of_messages())
+_MESSAGE_COUNT = compile_sql(statements.message_count())
+
+
+@lru_cache(maxsize=32)
+def _listing(names: tuple[str, ...]) -> tuple[str, str]:
+    return compile_sql(statements.count_cases(names)), compile_sql(statements.page_of_cases(names))
+
+
+@lru_cache(maxsize=256)
+def _searching(names: tuple[str, ...], short: tuple[bool, ...]) -> tuple[str, str]:
+    return compile_sql(count_found_cases(names, short)), compile_sql(page_of_found_cases(names, short))
+
+
+class SqliteCaseRepository(CaseRepository):
+    """`CaseRepository` on a `SqliteDatabase`, which several repositories may share."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def save(self, case: Case) -> Case:
+        """Insert or update, in one statement."""
+        return await self._database.write(_save, case)
+
+    async def save_many(self, cases: Sequence[Case]) -> None:
+        """Insert all the cases in one transaction, as they are; their messages are appended afterwards.
+
+        Raises:
+            Conflict: one of the cases is there already; none was inserted.
+        """
+        await self._database.write(_save_many, cases)
+
+    async def get(self, case_id: str) -> Case | None:
+        """The case, or None."""
+        return await self._database.read(_get, case_id)
+
+    async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
+        """A page of the matching cases."""
+        check_page(limit, offset)
+        conditions = _conditions(filter)
+        return await self._database.read(_page, *_listing(tuple(conditions)), conditions, limit, offset)
+
+    async def delete(self, case_id: str) -> bool:
+        """Remove the case; its messages go with it by their foreign key."""
+        return await self._database.write(_delete, case_id)
+
+    async def search(
+        self,
+        query: str,
+        filter: CaseFilter = ALL_CASES,  # noqa: A002
+        *,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Page[Case]:
+        """Pieces of three characters and more are looked up in an index, shorter ones in the texts."""
+        terms = query_terms(query)
+        check_page(limit, offset)
+        conditions = _conditions(filter)
+        short, parameters = search_parameters(terms)
+        sql = _searching(tuple(conditions), short)
+        return await self._database.read(_page, *sql, {**conditions, **parameters}, limit, offset)
+
+    async def add_message(self, message: Message) -> bool:
+        """Append with the next number of the case, which the case's own row counts."""
+        return await self._database.write(_add_message, message)
+
+    async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
+        """A page of the messages."""
+        check_page(limit, offset)
+        return await self._database.read(_get_messages, case_id, limit, offset)
+
+    async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
+        """Move the last activity forward."""
+        return await self._database.write(_touch, case_id, at)
+
+    async def get_analytics(self, case_id: str) -> CaseAnalytics | None:
+        """The figures of the case."""
+        return await self._database.read(_analyse, case_id)
+
+    async def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
+        """Delete closed cases that ended before the instant."""
+        check_page(batch_size)
+        return await self._database.write(_cleanup, closed_before, batch_size)
+
+    async def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
+        """Cases that were opened in the session."""
+        if not session_id.strip():
+            raise InvalidInput("the session id is blank")
+        check_page(limit, offset)
+        conditions = {"opened_in_session": session_id}
+        return await self._database.read(_page, *_listing(tuple(conditions)), conditions, limit, offset)
+
+    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
+        """A transaction of this task on the whole database file."""
+        return self._database.transaction()
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
+        """The next cases by id."""
+        check_page(limit)
+        return await self._database.read(_scan, after or "", limit)
+
+    async def check_health(self) -> None:
+        """See `SqliteDatabase.check_health`."""
+        await self._database.check_health()
+
+
+def _conditions(filter: CaseFilter) -> dict[str, str]:  # noqa: A002
+    values = {
+        "user_id": filter.user_id,
+        "organization_id": filter.organization_id,
+        "status": filter.status,
+    }
+    return {name: str(value) for name, value in values.items() if value is not None}
+
+
+# ---------------------------------------------------------------- on the thread of a connection
+
+
+def _case(row: Sequence[Any]) -> Case:
+    case_id, version, message_count, last_activity, digest, document = row
+    case = decode(Case, document, digest)
+    if case.case_id != case_id or case.version != version:
+        raise StorageCorrupt(f"the columns of case {case_id!r} contradict its document; restore it from a backup")
+    changes: dict[str, Any] = {}
+    if case.message_count != message_count:
+        changes["message_count"] = message_count
+    if to_micros(case.last_activity_at) != last_activity:
+        changes["last_activity_at"] = from_micros(last_activity)
+    return case.model_copy(update=changes) if changes else case
+
+
+def _row(case: Case) -> dict[str, Any]:
+    document, digest = encode(case)
+    return {
+        "case_id": case.case_id,
+        "version": case.version,
+        "user_id": case.user_id,
+        "organization_id": case.organization_id,
+        "opened_in_session": case.opened_in_session,
+        "status": case.status.value,
+        "message_count": case.message_count,
+        "created_at": to_micros(case.created_at),
+        "updated_at": to_micros(case.updated_at),
+        "last_activity_at": to_micros(case.last_activity_at),
+        "closed_at": None if case.closed_at is None else to_micros(case.closed_at),
+        "title_text": search_text(case.title),
+        "description_text": search_text(case.description),
+        "document_sha256": digest,
+        "document": document,
+    }
+
+
+def _save(connection: sqlite3.Connection, case: Case) -> Case:
+    expected = case.version
+    saved = case.model_copy(update={"version": expected + 1, "message_count": 0})
+    row = _row(saved)
+    if expected == 0 and connection.execute(_INSERT, row).rowcount == 1:
+        return saved
+    row |= {"key": case.case_id, "expected": expected, "activity": row["last_activity_at"]}
+    counted = connection.execute(_UPDATE, row).fetchone()
+    if counted:
+        message_count, last_activity = counted
+        return saved.model_copy(update={"message_count": message_count, "last_activity_at": from_micros(last_activity)})
+    stored = connection.execute(_VERSION, {"key": case.case_id}).fetchone()
+    raise Conflict("case", case.case_id, expected, stored[0] if stored else None)
+
+
+def _save_many(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
+    rows = [_row(case.model_copy(update={"message_count": 0})) for case in cases]
+    with atomic(connection):
+        for row in rows:
+            if connection.execute(_INSERT, row).rowcount != 1:
+                (stored,) = connection.execute(_VERSION, {"key": row["case_id"]}).fetchone()
+                raise Conflict("case", row["case_id"], 0, stored)
+
+
+def _get(connection: sqlite3.Connection, case_id: str) -> Case | None:
+    row = connection.execute(_GET, {"key": case_id}).fetchone()
+    return _case(row) if row else None
+
+
+def _page(
+    connection: sqlite3.Connection, count: str, page: str, parameters: Mapping[str, Any], limit: int, offset: int
+) -> Page[Case]:
+    with snapshot(connection):
+        (total,) = connection.execute(count, parameters).fetchone()
+        rows = connection.execute(page, {**parameters, "limit": limit, "offset": offset}).fetchall()
+    return Page(tuple(map(_case, rows)), total)
+
+
+def _delete(connection: sqlite3.Connection, case_id: str) -> bool:
+    return connection.execute(_DELETE, {"key": case_id}).rowcount == 1
+
+
+def _add_message(connection: sqlite3.Connection, message: Message) -> bool:
+    document, digest = encode(message)
+    content_text = search_text(message.content)
+    created_at = to_micros(message.created_at)
+    with atomic(connection):
+        owner = connection.execute(_CASE_OF_MESSAGE, {"key": message.message_id}).fetchone()
+        if owner:
+            if owner[0] != message.case_id:
+                raise AlreadyExists("message", "message_id")
+            return True
+        counted = connection.execute(_COUNT_MESSAGE, {"key": message.case_id, "activity": created_at}).fetchone()
+        if not counted:
+            return False
+        connection.execute(
+            _INSERT_MESSAGE,
+            {
+                "message_id": message.message_id,
+                "case_id": message.case_id,
+                "seq": counted[0],
+                "created_at": created_at,
+                "content_text": content_text,
+                "document_sha256": digest,
+                "document": document,
+            },
+        )
+    return True
+
+
+def _get_messages(connection: sqlite3.Connection, case_id: str, limit: int, offset: int) -> Page[Message]:
+    with snapshot(connection):
+        counted = connection.execute(_MESSAGE_COUNT, {"key": case_id}).fetchone()
+        rows = connection.execute(_MESSAGES, {"key": case_id, "limit": limit, "offset": offset}).fetchall()
+    return Page(tuple(decode(Message, document, digest) for digest, document in rows), counted[0] if counted else 0)
+
+
+def _touch(connection: sqlite3.Connection, case_id: str, at: datetime) -> bool:
+    return connection.execute(_TOUCH, {"key": case_id, "activity": to_micros(at)}).rowcount == 1
+
+
+def _analyse(connection: sqlite3.Connection, case_id: str) -> CaseAnalytics | None:
+    case = _get(connection, case_id)
+    return analyse(case) if case else None
+
+
+def _cleanup(connection: sqlite3.Connection, closed_before: datetime, limit: int) -> tuple[str, ...]:
+    values = {"status": CaseStatus.CLOSED.value, "before": to_micros(closed_before), "limit": limit}
+    with atomic(connection):
+        expired = tuple(case_id for (case_id,) in connection.execute(_EXPIRED, values))
+        connection.executemany(_DELETE, [{"key": case_id} for case_id in expired])
+    return expired
+
+
+def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[Case, ...]:
+    return tuple(map(_case, connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()))

@@ -1,0 +1,271 @@
+"""One SQLite file: a connection that writes, some that read, each with a thread of its own.
+
+An operation is one function that is sent to the thread of a connection and returns its result: one hop, however many
+statements it runs. A function that has begun is carried out to its end even if its caller is cancelled meanwhile, so
+an operation happens as a whole or not at all, and the next one finds the connection at rest.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Literal, TypeVar, TypeVarTuple
+
+import aiosqlite
+
+from adapters.sqlite.errors import translate
+from adapters.sqlite.schema import prepare
+from ports.errors import StorageUnavailable
+
+A = TypeVarTuple("A")
+T = TypeVar("T")
+Synchronous = Literal["FULL", "NORMAL"]
+
+_CACHED_STATEMENTS = 256
+_ROWS_AT_ONCE = 64
+_JOURNAL_SIZE_LIMIT = 64 * 2**20
+
+# At level DEBUG the driver logs every operation with its arguments, which are the texts of the users.
+logging.getLogger("aiosqlite").setLevel(logging.INFO)
+
+
+class _Worker(aiosqlite.Connection):
+    """A connection whose thread runs functions."""
+
+    waiting = 0
+
+    async def run(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+        """The result of ``function(connection, *args)``. It is queued before this coroutine first suspends."""
+        self.waiting += 1
+        try:
+            result: T = await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call]
+        finally:
+            self.waiting -= 1
+        return result
+
+
+@contextmanager
+def atomic(connection: sqlite3.Connection) -> Iterator[None]:
+    """All statements of the block or none: a transaction, or inside of one a savepoint. Runs on the writer's thread."""
+    nested = connection.in_transaction
+    connection.execute("SAVEPOINT operation" if nested else "BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("RELEASE operation" if nested else "COMMIT")
+    except BaseException:
+        # Some errors, such as a full disk, make SQLite itself roll back the whole transaction.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK TO operation" if nested else "ROLLBACK")
+        raise
+
+
+@contextmanager
+def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
+    """All reads of the block see one state of the database."""
+    if connection.in_transaction:
+        yield
+        return
+    connection.execute("BEGIN")
+    try:
+        yield
+    finally:
+        connection.execute("COMMIT")
+
+
+class SqliteDatabase:
+    """An open SQLite file. Made by `open`; the caller holds the lock on the data folder while it is open."""
+
+    def __init__(self, path: Path, writer: _Worker, readers: tuple[_Worker, ...], busy_timeout: float) -> None:
+        self.path = path
+        self._writer = writer
+        self._readers = readers
+        self._busy_timeout = busy_timeout
+        self._turn = asyncio.Lock()
+        self._owner: asyncio.Task[object] | None = None
+        self._closed = False
+
+    @classmethod
+    async def open(
+        cls, path: Path, *, synchronous: Synchronous = "FULL", readers: int = 4, busy_timeout: float = 5.0
+    ) -> SqliteDatabase:
+        """Open the file; one that is missing is made, an older one is brought to the current schema.
+
+        With ``synchronous`` FULL an acknowledged write survives a loss of power; with NORMAL the last ones may be lost
+        then, but survive a crash of the process. ``busy_timeout`` is in seconds: how long a write waits for another.
+
+        Raises:
+            SchemaTooNew: a newer release wrote the file.
+            PortError: the file cannot be opened, or is no database.
+        """
+        await asyncio.to_thread(prepare, path, busy_timeout=busy_timeout)
+        workers = [
+            _Worker(partial(_connect, path, synchronous, busy_timeout, query_only=index > 0), _ROWS_AT_ONCE)
+            for index in range(1 + readers)
+        ]
+        try:
+            for worker in workers:
+                _ = await worker
+        except BaseException as error:
+            for worker in workers:
+                await worker.close()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, path) from error
+            raise
+        return cls(path, workers[0], tuple(workers[1:]), busy_timeout)
+
+    async def read(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+        """The result of ``function(connection, *args)`` on a connection that reads what is committed.
+
+        Inside of the task's own transaction it reads there, so it sees what that has written.
+        """
+        if self._owner is not None and self._owner is asyncio.current_task():
+            return await self._join(function, *args)
+        return await self._run(min(self._readers, key=_waiting), function, *args)
+
+    async def write(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+        """The result of ``function(connection, *args)`` on the connection that writes.
+
+        The function is one statement, or does its work in `atomic`. Inside of the task's own transaction it is part of
+        that.
+
+        Raises:
+            StorageUnavailable: another transaction was open for longer than the busy timeout.
+        """
+        if self._owner is not None and self._owner is asyncio.current_task():
+            return await self._join(function, *args)
+        if self._turn.locked():
+            await self._take_turn()
+            self._turn.release()
+        # From here to the queue of the thread nothing suspends, so no transaction can begin in between.
+        return await self._run(self._writer, function, *args)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        """A transaction that every `read` and `write` of the same task joins; a block inside a block joins the outer.
+
+        Committed at the end of the block, rolled back by an exception or a cancellation.
+        """
+        task = asyncio.current_task()
+        if self._owner is not None and self._owner is task:
+            yield
+            return
+        await self._take_turn()
+        try:
+            await self._run(self._writer, _begin)
+            self._owner = task
+            yield
+            self._owner = None
+            await self._run(self._writer, _commit)
+        except BaseException:
+            self._owner = None
+            # It is queued at once, so it comes before all that the next owner does, even if this wait is cancelled.
+            await self._run(self._writer, _roll_back)
+            raise
+        finally:
+            self._turn.release()
+
+    async def check_health(self) -> None:
+        """Read, and take and give back the right to write.
+
+        Raises:
+            PortError: the file cannot be read, or nothing can be written to it now.
+        """
+        await self.read(_first_page)
+        await self.write(_take_write_lock)
+
+    async def check_integrity(self) -> list[str]:
+        """What SQLite finds wrong with the structure of the file, its indexes and its foreign keys."""
+        return await self.read(_find_damage)
+
+    async def aclose(self) -> None:
+        """Finish what is queued and close the file; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        # The writer is last: it moves the write-ahead log into the file.
+        for worker in (*self._readers, self._writer):
+            await worker.close()
+
+    async def _run(self, worker: _Worker, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+        if self._closed:
+            raise StorageUnavailable(f"database {self.path} is closed")
+        try:
+            return await worker.run(function, *args)
+        except sqlite3.Error as error:
+            raise translate(error, self.path) from error
+
+    async def _join(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+        def inside(connection: sqlite3.Connection) -> T:
+            _require_transaction(connection)
+            return function(connection, *args)
+
+        return await self._run(self._writer, inside)
+
+    async def _take_turn(self) -> None:
+        try:
+            async with asyncio.timeout(self._busy_timeout):
+                await self._turn.acquire()
+        except TimeoutError:
+            raise StorageUnavailable(
+                f"database {self.path} is busy: another transaction has been open for {self._busy_timeout:g} s"
+            ) from None
+
+
+def _waiting(worker: _Worker) -> int:
+    return worker.waiting
+
+
+def _connect(path: Path, synchronous: Synchronous, busy_timeout: float, query_only: bool) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, cached_statements=_CACHED_STATEMENTS)
+    try:
+        connection.execute("PRAGMA journal_mode=WAL")
+        connection.execute(f"PRAGMA synchronous={synchronous}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        connection.execute(f"PRAGMA journal_size_limit={_JOURNAL_SIZE_LIMIT}")
+        connection.execute(f"PRAGMA query_only={int(query_only)}")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _require_transaction(connection: sqlite3.Connection) -> None:
+    """An error such as a full disk makes SQLite roll back by itself; what follows must not run outside of it."""
+    if not connection.in_transaction:
+        raise StorageUnavailable("the transaction was rolled back by an earlier error; repeat it as a whole")
+
+
+def _begin(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    _require_transaction(connection)
+    connection.execute("COMMIT")
+
+
+def _roll_back(connection: sqlite3.Connection) -> None:
+    connection.rollback()
+
+
+def _first_page(connection: sqlite3.Connection) -> None:
+    connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+
+
+def _take_write_lock(connection: sqlite3.Connection) -> None:
+    with atomic(connection):
+        pass
+
+
+def _find_damage(connection: sqlite3.Connection) -> list[str]:
+    found = [f"database file: {line}" for (line,) in connection.execute("PRAGMA quick_check") if line != "ok"]
+    found += [
+        f"table {table}, row {row}: refers to a row of {parent} that is gone"
+        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check")
+    ]
+    return found

@@ -1,0 +1,255 @@
+"""Knowledge documents, their chunks and the full-text index in SQLite."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sqlite3
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, bindparam, column, delete, func, literal_column, or_, select, table
+from sqlalchemy.dialects.sqlite import insert
+
+from adapters.sql import statements
+from adapters.sql.documents import decode, encode
+from adapters.sql.tables import knowledge_chunks, knowledge_documents
+from adapters.sql.types import to_micros
+from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
+from adapters.sqlite.search import matches, quoted
+from adapters.sqlite.sql import compile_sql
+from domain import terms as domain_terms
+from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
+from ports.errors import AlreadyExists, Conflict
+from ports.knowledge import KnowledgeRepository, TextHit
+from ports.paging import Page, check_page
+
+_KEY = knowledge_documents.c.document_id
+_COLUMNS = statements.columns_of(knowledge_documents)
+_DOCUMENT = (knowledge_documents.c.document_sha256, knowledge_documents.c.document)
+_CHUNK = (knowledge_chunks.c.document_sha256, knowledge_chunks.c.document)
+_FTS = table("knowledge_chunks_fts", column("rowid"))
+
+
+def _one_of(values: str) -> Select[Any]:
+    """The elements of a JSON list, so that one statement serves any number of values."""
+    return select(func.json_each(bindparam(values)).table_valued("value").c.value)
+
+
+def _of_type() -> ColumnElement[bool]:
+    return or_(
+        func.json_array_length(bindparam("types")) == literal_column("0"),
+        knowledge_documents.c.document_type.in_(_one_of("types")),
+    )
+
+
+_IN_SCOPE = (knowledge_documents.c.scope_key.in_(_one_of("scopes")), _of_type())
+_SCORE = -func.bm25(literal_column("knowledge_chunks_fts"))
+
+_GET = compile_sql(statements.stored(knowledge_documents, _KEY))
+_GET_BY_SOURCE = compile_sql(
+    select(*_DOCUMENT).where(
+        knowledge_documents.c.scope_key == bindparam("scope"), knowledge_documents.c.source_key == bindparam("source")
+    )
+)
+_VERSION = compile_sql(statements.version_of(knowledge_documents, _KEY))
+_INSERT = compile_sql(insert(knowledge_documents).on_conflict_do_nothing(), _COLUMNS)
+_UPDATE = compile_sql(
+    statements.update_version(knowledge_documents, _KEY),
+    [name for name in _COLUMNS if name not in ("document_id", "created_at")],
+)
+_DELETE = compile_sql(statements.delete_one(knowledge_documents, _KEY))
+_COUNT = compile_sql(select(func.count()).select_from(knowledge_documents).where(*_IN_SCOPE))
+_PAGE = compile_sql(
+    select(*_DOCUMENT)
+    .where(*_IN_SCOPE)
+    .order_by(knowledge_documents.c.created_at.desc(), _KEY)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+_SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
+
+_INSERT_CHUNK = compile_sql(insert(knowledge_chunks), statements.columns_of(knowledge_chunks))
+_DELETE_CHUNKS = compile_sql(delete(knowledge_chunks).where(knowledge_chunks.c.document_id == bindparam("key")))
+_CHUNKS_OF = compile_sql(
+    select(*_CHUNK).where(knowledge_chunks.c.document_id == bindparam("key")).order_by(knowledge_chunks.c.position)
+)
+_CHUNKS = compile_sql(
+    select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id.in_(_one_of("ids")))
+)
+_SEARCH = compile_sql(
+    select(_SCORE.label("score"), *_CHUNK)
+    .select_from(_FTS)
+    .join(knowledge_chunks, knowledge_chunks.c.row_id == _FTS.c.rowid)
+    .join(knowledge_documents, knowledge_chunks.c.document_id == _KEY)
+    .where(matches(_FTS, "match"), *_IN_SCOPE)
+    .order_by(_SCORE.desc(), knowledge_chunks.c.chunk_id)
+    .limit(bindparam("limit"))
+    .offset(literal_column("0"))
+)
+
+
+class SqliteKnowledgeRepository(KnowledgeRepository):
+    """`KnowledgeRepository` on a `SqliteDatabase`, which several repositories may share."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
+        """Insert or update document and chunks in one transaction."""
+        # Cutting a long text into terms takes a while, during which other writers can go on.
+        rows = await asyncio.to_thread(_chunk_rows, chunks)
+        return await self._database.write(_save, document, rows)
+
+    async def get(self, document_id: str) -> KnowledgeDocument | None:
+        """The document, or None."""
+        return await self._database.read(_get, _GET, {"key": document_id})
+
+    async def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
+        """The document of the scope with this source key."""
+        return await self._database.read(_get, _GET_BY_SOURCE, {"scope": scope.key, "source": source_key})
+
+    async def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
+        """The chunks in the order asked for."""
+        return await self._database.read(_get_chunks, chunk_ids)
+
+    async def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
+        """All chunks of the document by position."""
+        return await self._database.read(_chunks_of, document_id)
+
+    async def list(
+        self, scopes: Sequence[Scope], *, document_type: KnowledgeType | None = None, limit: int = 50, offset: int = 0
+    ) -> Page[KnowledgeDocument]:
+        """A page of the documents of the scopes."""
+        check_page(limit, offset)
+        parameters = _scope_parameters(scopes, () if document_type is None else (document_type,))
+        return await self._database.read(_list, {**parameters, "limit": limit, "offset": offset})
+
+    async def delete(self, document_id: str) -> bool:
+        """Remove the document; its chunks go with it by their foreign key."""
+        return await self._database.write(_delete, document_id)
+
+    async def search(
+        self,
+        terms: Sequence[str],
+        scopes: Sequence[Scope],
+        *,
+        document_types: Sequence[KnowledgeType] = (),
+        limit: int = 20,
+    ) -> tuple[TextHit, ...]:
+        """Chunks of the scopes with one of the terms, ranked by FTS5."""
+        check_page(limit)
+        if not terms or not scopes:
+            return ()
+        match = " OR ".join(map(quoted, dict.fromkeys(terms)))
+        parameters = {**_scope_parameters(scopes, document_types), "match": match, "limit": limit}
+        return await self._database.read(_search, parameters)
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
+        """The next documents by id."""
+        check_page(limit)
+        return await self._database.read(_scan, after or "", limit)
+
+    async def check_health(self) -> None:
+        """See `SqliteDatabase.check_health`."""
+        await self._database.check_health()
+
+
+def _scope_parameters(scopes: Sequence[Scope], types: Sequence[KnowledgeType]) -> dict[str, str]:
+    return {"scopes": json.dumps([scope.key for scope in scopes]), "types": json.dumps(list(types))}
+
+
+def _chunk_rows(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
+    rows = []
+    for chunk in chunks:
+        document, digest = encode(chunk)
+        rows.append(
+            {
+                "chunk_id": chunk.chunk_id,
+                "document_id": chunk.document_id,
+                "position": chunk.position,
+                "terms": " ".join(domain_terms.terms(f"{chunk.heading}\n{chunk.text}")),
+                "document_sha256": digest,
+                "document": document,
+            }
+        )
+    return rows
+
+
+# ---------------------------------------------------------------- on the thread of a connection
+
+
+def _save(
+    connection: sqlite3.Connection, document: KnowledgeDocument, chunk_rows: Sequence[dict[str, Any]]
+) -> KnowledgeDocument:
+    expected = document.version
+    saved = document.model_copy(update={"version": expected + 1})
+    text, digest = encode(saved)
+    key = {"key": saved.document_id}
+    row = {
+        "document_id": saved.document_id,
+        "version": saved.version,
+        "scope_key": saved.scope.key,
+        "source_key": saved.source_key,
+        "document_type": saved.document_type.value,
+        "created_at": to_micros(saved.created_at),
+        "document_sha256": digest,
+        "document": text,
+    }
+    with atomic(connection):
+        if not _write(connection, row, expected):
+            stored = connection.execute(_VERSION, key).fetchone()
+            if (stored[0] if stored else 0) != expected:
+                raise Conflict("document", saved.document_id, expected, stored[0] if stored else None)
+            raise AlreadyExists("document", "source_key")
+        connection.execute(_DELETE_CHUNKS, key)
+        connection.executemany(_INSERT_CHUNK, chunk_rows)
+    return saved
+
+
+def _write(connection: sqlite3.Connection, row: dict[str, Any], expected: int) -> bool:
+    if expected == 0:
+        return connection.execute(_INSERT, row).rowcount == 1
+    try:
+        return connection.execute(_UPDATE, {**row, "key": row["document_id"], "expected": expected}).rowcount == 1
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            raise
+        return False
+
+
+def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -> KnowledgeDocument | None:
+    row = connection.execute(sql, parameters).fetchone()
+    return decode(KnowledgeDocument, row[1], row[0]) if row else None
+
+
+def _get_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
+    rows = connection.execute(_CHUNKS, {"ids": json.dumps(list(chunk_ids))}).fetchall()
+    found = {chunk_id: decode(Chunk, document, digest) for chunk_id, digest, document in rows}
+    return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
+
+
+def _chunks_of(connection: sqlite3.Connection, document_id: str) -> tuple[Chunk, ...]:
+    rows = connection.execute(_CHUNKS_OF, {"key": document_id}).fetchall()
+    return tuple(decode(Chunk, document, digest) for digest, document in rows)
+
+
+def _list(connection: sqlite3.Connection, parameters: dict[str, Any]) -> Page[KnowledgeDocument]:
+    with snapshot(connection):
+        (total,) = connection.execute(_COUNT, parameters).fetchone()
+        rows = connection.execute(_PAGE, parameters).fetchall()
+    return Page(tuple(decode(KnowledgeDocument, document, digest) for digest, document in rows), total)
+
+
+def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
+    return connection.execute(_DELETE, {"key": document_id}).rowcount == 1
+
+
+def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[TextHit, ...]:
+    rows = connection.execute(_SEARCH, parameters).fetchall()
+    return tuple(TextHit(decode(Chunk, document, digest), score) for score, digest, document in rows)
+
+
+def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[KnowledgeDocument, ...]:
+    rows = connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()
+    return tuple(decode(KnowledgeDocument, document, digest) for digest, document in rows)

@@ -1,0 +1,144 @@
+"""Users in SQLite."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any
+
+from sqlalchemy import bindparam, func, select
+from sqlalchemy.dialects.sqlite import insert
+
+from adapters.sql import statements
+from adapters.sql.documents import decode, encode
+from adapters.sql.tables import users
+from adapters.sql.types import to_micros
+from adapters.sqlite.database import SqliteDatabase, snapshot
+from adapters.sqlite.sql import compile_sql
+from domain.user import User, fold_name
+from ports.errors import AlreadyExists, Conflict
+from ports.paging import Page, check_page
+from ports.users import UserRepository
+
+_COLUMNS = statements.columns_of(users)
+_KEY = users.c.user_id
+
+_GET = compile_sql(statements.stored(users, _KEY))
+_GET_BY_USERNAME = compile_sql(statements.stored(users, users.c.username_folded))
+_GET_BY_EMAIL = compile_sql(statements.stored(users, users.c.email_folded))
+_INSERT = compile_sql(insert(users).on_conflict_do_nothing(), _COLUMNS)
+_UPDATE = compile_sql(
+    statements.update_version(users, _KEY), [name for name in _COLUMNS if name not in ("user_id", "created_at")]
+)
+_VERSION = compile_sql(statements.version_of(users, _KEY))
+_ID_OF_USERNAME = compile_sql(select(_KEY).where(users.c.username_folded == bindparam("key")))
+_DELETE = compile_sql(statements.delete_one(users, _KEY))
+_COUNT = compile_sql(select(func.count()).select_from(users))
+_PAGE = compile_sql(
+    select(users.c.document_sha256, users.c.document)
+    .order_by(users.c.created_at.desc(), users.c.user_id)
+    .limit(bindparam("limit"))
+    .offset(bindparam("offset"))
+)
+_SCAN = compile_sql(statements.scan(_KEY, users.c.document_sha256, users.c.document))
+
+
+class SqliteUserRepository(UserRepository):
+    """`UserRepository` on a `SqliteDatabase`, which several repositories may share."""
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        self._database = database
+
+    async def save(self, user: User) -> User:
+        """Insert or update, in one statement."""
+        return await self._database.write(_save, user)
+
+    async def get(self, user_id: str) -> User | None:
+        """The user, or None."""
+        return await self._database.read(_get, _GET, user_id)
+
+    async def get_by_username(self, username: str) -> User | None:
+        """The user with this name."""
+        return await self._database.read(_get, _GET_BY_USERNAME, fold_name(username))
+
+    async def get_by_email(self, email: str) -> User | None:
+        """The user with this address."""
+        return await self._database.read(_get, _GET_BY_EMAIL, fold_name(email))
+
+    async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
+        """A page of the users."""
+        check_page(limit, offset)
+        return await self._database.read(_list, limit, offset)
+
+    async def delete(self, user_id: str) -> bool:
+        """Remove the user."""
+        return await self._database.write(_delete, user_id)
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
+        """The next users by id."""
+        check_page(limit)
+        return await self._database.read(_scan, after or "", limit)
+
+    async def check_health(self) -> None:
+        """See `SqliteDatabase.check_health`."""
+        await self._database.check_health()
+
+
+# ---------------------------------------------------------------- on the thread of a connection
+
+
+def _row(user: User) -> dict[str, Any]:
+    document, digest = encode(user)
+    return {
+        "user_id": user.user_id,
+        "version": user.version,
+        "username_folded": fold_name(user.username),
+        "email_folded": fold_name(user.email),
+        "created_at": to_micros(user.created_at),
+        "document_sha256": digest,
+        "document": document,
+    }
+
+
+def _save(connection: sqlite3.Connection, user: User) -> User:
+    expected = user.version
+    saved = user.model_copy(update={"version": expected + 1})
+    row = _row(saved)
+    if _write(connection, row, expected):
+        return saved
+    stored = connection.execute(_VERSION, {"key": user.user_id}).fetchone()
+    if (stored[0] if stored else 0) != expected:
+        raise Conflict("user", user.user_id, expected, stored[0] if stored else None)
+    named = connection.execute(_ID_OF_USERNAME, {"key": row["username_folded"]}).fetchone()
+    raise AlreadyExists("user", "username" if named and named[0] != user.user_id else "email")
+
+
+def _write(connection: sqlite3.Connection, row: dict[str, Any], expected: int) -> bool:
+    if expected == 0:
+        return connection.execute(_INSERT, row).rowcount == 1
+    try:
+        return connection.execute(_UPDATE, {**row, "key": row["user_id"], "expected": expected}).rowcount == 1
+    except sqlite3.IntegrityError as error:
+        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
+            raise
+        return False
+
+
+def _get(connection: sqlite3.Connection, sql: str, key: str) -> User | None:
+    row = connection.execute(sql, {"key": key}).fetchone()
+    return decode(User, row[1], row[0]) if row else None
+
+
+def _list(connection: sqlite3.Connection, limit: int, offset: int) -> Page[User]:
+    with snapshot(connection):
+        (total,) = connection.execute(_COUNT).fetchone()
+        rows = connection.execute(_PAGE, {"limit": limit, "offset": offset}).fetchall()
+    return Page(tuple(decode(User, document, digest) for digest, document in rows), total)
+
+
+def _delete(connection: sqlite3.Connection, user_id: str) -> bool:
+    return connection.execute(_DELETE, {"key": user_id}).rowcount == 1
+
+
+def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[User, ...]:
+    rows = connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()
+    return tuple(decode(User, document, digest) for digest, document in rows)
