@@ -1,11 +1,13 @@
-"""Figures about one case, computed from the case alone."""
+"""Figures about one case, and what deserves attention in it, computed from the case alone."""
 
 from __future__ import annotations
 
 from collections import Counter
 from datetime import timedelta
+from enum import StrEnum
 
 from domain.case import Case, CaseId
+from domain.episodes import DegradedModeType
 from domain.evidence import EvidenceCategory
 from domain.hypothesis import HypothesisStatus
 from domain.path import InvestigationStrategy
@@ -71,3 +73,60 @@ def analyse(case: Case) -> CaseAnalytics:
         is_degraded=case.degraded_mode is not None,
         is_escalated=case.escalation is not None,
     )
+
+
+class WarningKind(StrEnum):
+    """What deserves attention."""
+
+    STUCK = "stuck"
+    DEGRADED_MODE = "degraded_mode"
+    ESCALATION = "escalation"
+    NO_DOCUMENTATION = "no_documentation"
+
+
+class WarningSeverity(StrEnum):
+    """How much attention it deserves."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+class CaseWarning(Value):
+    """Something about a case that deserves attention, in words for the user."""
+
+    kind: WarningKind
+    severity: WarningSeverity
+    message: str
+    degraded_mode: DegradedModeType | None = None
+    fallback: str | None = None
+
+
+def warnings_of(case: Case) -> tuple[CaseWarning, ...]:
+    """What deserves attention: no progress, degraded mode, an open escalation, a finished case without documents."""
+    found = []
+    if case.is_stuck and not case.status.is_terminal:
+        message = f"The investigation has made no progress for {case.turns_without_progress} turns."
+        found.append(CaseWarning(kind=WarningKind.STUCK, severity=WarningSeverity.WARNING, message=message))
+    if episode := case.degraded_mode:
+        found.append(
+            CaseWarning(
+                kind=WarningKind.DEGRADED_MODE,
+                severity=WarningSeverity.ERROR,
+                message=f"The investigation is degraded: {episode.reason}.",
+                degraded_mode=episode.mode_type,
+                fallback=episode.fallback_offered,
+            )
+        )
+    if escalation := case.escalation:
+        found.append(
+            CaseWarning(
+                kind=WarningKind.ESCALATION,
+                severity=WarningSeverity.INFO,
+                message=f"The case was escalated: {escalation.reason}",
+            )
+        )
+    if case.status.is_terminal and not case.documentation.documents_generated:
+        message = "No document has been made of this case yet."
+        found.append(CaseWarning(kind=WarningKind.NO_DOCUMENTATION, severity=WarningSeverity.INFO, message=message))
+    return tuple(found)

@@ -1,8 +1,9 @@
-"""Hypothesis strategies for legal domain objects, with texts that are hostile to databases, files and query languages."""
+"""Hypothesis strategies for legal domain objects, with texts that are hostile to databases, files and queries."""
 
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 from hypothesis import strategies as st
@@ -73,7 +74,7 @@ _characters = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 
 
 def texts(min_size: int = 0, max_size: int = 40) -> st.SearchStrategy[str]:
-    """Any legal text in NFC, of at most ``max_size`` characters; with ``min_size`` it does not begin or end with space."""
+    """Any legal text in NFC of at most ``max_size`` characters; with ``min_size`` it has no space at its ends."""
     words = st.one_of(st.text(_characters, max_size=max_size), st.sampled_from(HOSTILE))
     if not min_size:
         return words.map(lambda word: _cut(word, max_size))
@@ -571,7 +572,7 @@ def cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: in
         ),
         documentation=draw(_documentation()),
         created_at=created,
-        updated_at=draw(after(created)),
+        updated_at=draw(after(end + timedelta(days=30))),
         last_activity_at=draw(after(created)),
         resolved_at=end if status is CaseStatus.RESOLVED else None,
         closed_at=end if status.is_terminal else None,
@@ -623,5 +624,5 @@ def _history(
             triggered_by=by,
             reason=reason,
         )
-        for one, other in zip(way, way[1:], strict=False)
+        for one, other in pairwise(way)
     )
