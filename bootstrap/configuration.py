@@ -16,11 +16,10 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
+from bootstrap.errors import Misconfigured
 from bootstrap.settings import Settings, SettingsError
 
 PROFILES = ("development", "singlenode", "production")
-EXIT_CONFIG = 78
-"""Exit code of a process whose configuration is wrong (EX_CONFIG of sysexits.h)."""
 
 VARIABLES: Mapping[str, str] = {name.upper(): name for name in Settings.model_fields}
 
@@ -69,12 +68,13 @@ class Problem:
         return f"{self.variable}: {self.message}"
 
 
-class ConfigurationError(Exception):
+class ConfigurationError(Misconfigured):
     """The configuration cannot be used; ``problems`` has all the reasons."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: problem.variable))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [f"  {problem}" for problem in self.problems]
+        super().__init__("\n".join(("The configuration cannot be used:", *lines)))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-
-class DataFolderInUse(Exception):
-    """Another process works on the folder; the message names it."""
-
-
-class DataFolderUnusable(Exception):
-    """The folder cannot be written; the message says what to do."""
+from bootstrap.errors import DataFolderInUse, DataFolderUnusable
 
 
 def holder_of(folder: Path) -> str:

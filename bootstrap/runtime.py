@@ -1,0 +1,134 @@
+"""Composes the backend for the commands of the command line."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from adapters.cli.runtime import Runtime
+from adapters.markdown.documents import read_folder
+from application.doctor import Doctor, Finding, Verdict
+from application.knowledge import KnowledgeService, SourceDocument
+from application.operations import Operations
+from application.users import UserService
+from bootstrap.configuration import Configuration, load_configuration
+from bootstrap.data_folder import held, holder_of
+from bootstrap.errors import DataFolderInUse
+from bootstrap.logging import configure_logging
+from bootstrap.settings import Settings
+from ports.errors import PortError
+
+if TYPE_CHECKING:
+    from bootstrap.build import Records
+
+
+class ProcessRuntime(Runtime):
+    """The backend as this process' environment describes it."""
+
+    @cached_property
+    def _configuration(self) -> Configuration:
+        return load_configuration()
+
+    @property
+    def _settings(self) -> Settings:
+        return self._configuration.settings
+
+    def configuration(self) -> list[tuple[str, str, str]]:
+        """See `Runtime`."""
+        return self._configuration.rows()
+
+    def serve(self) -> None:
+        """See `Runtime`."""
+        from bootstrap.serve import serve
+
+        configure_logging(self._settings)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(serve(self._settings, typer.echo))
+
+    @asynccontextmanager
+    async def records(self) -> AsyncIterator[tuple[UserService, Operations]]:
+        """See `Runtime`."""
+        from adapters.memory.sessions import InMemorySessionStore
+        from adapters.system.clock import SystemClock
+        from adapters.system.ids import RandomIds
+        from application.passwords import Passwords
+
+        async with self._shared_records("a command") as records:
+            clock = SystemClock()
+            # No token is made or read here: signing out works through the user's own record.
+            cache = InMemorySessionStore(clock)
+            passwords = Passwords()
+            users = UserService(users=records.users, cache=cache, passwords=passwords, clock=clock, ids=RandomIds())
+            yield users, Operations(cases=records.cases, users=records.users)
+
+    @asynccontextmanager
+    async def knowledge(self) -> AsyncIterator[KnowledgeService]:
+        """See `Runtime`."""
+        from bootstrap.build import opened_ports
+        from bootstrap.services import assemble
+
+        async with opened_ports(self._settings, "faultmaven knowledge") as ports:
+            yield assemble(self._settings, ports).knowledge_service()
+
+    def read_documents(self, path: str) -> tuple[list[SourceDocument], list[tuple[str, str]]]:
+        """See `Runtime`."""
+        return read_folder(Path(path))
+
+    async def doctor(self, *, deep: bool) -> list[Finding]:
+        """See `Runtime`."""
+        from bootstrap.build import opened_ports, opened_records
+
+        settings = self._settings
+        findings = [Finding("configuration", Verdict.OK, f"profile {settings.faultmaven_profile}")]
+        try:
+            async with opened_ports(settings, "faultmaven doctor") as ports:
+                doctor = Doctor(
+                    stores=ports.stores,
+                    cases=ports.records.cases,
+                    blobs=ports.records.blobs,
+                    documents=ports.records.documents,
+                    vectors=ports.vectors,
+                    embeddings=ports.embeddings,
+                )
+                findings += [finding async for finding in doctor.examine(deep=deep)]
+        except DataFolderInUse:
+            findings.append(Finding("data folder", Verdict.OK, f"in use by {holder_of(settings.faultmaven_data_dir)}"))
+            async with opened_records(settings) as records:
+                doctor = Doctor(
+                    stores={"cases": records.cases, "users": records.users, "files": records.blobs},
+                    cases=records.cases,
+                    blobs=records.blobs,
+                    documents=records.documents,
+                    vectors=None,
+                    embeddings=None,
+                )
+                findings += [finding async for finding in doctor.examine(deep=deep)]
+        except PortError as error:
+            findings.append(Finding("stores: open", Verdict.PROBLEM, str(error)))
+        return findings
+
+    @asynccontextmanager
+    async def _shared_records(self, purpose: str) -> AsyncIterator[Records]:
+        """The records, with the data folder held unless a server serves from it; that one keeps the schema current."""
+        from bootstrap.build import opened_records
+
+        async with AsyncExitStack() as stack:
+            if self._settings.is_local:
+                with suppress(DataFolderInUse):
+                    stack.enter_context(held(self._settings.faultmaven_data_dir, purpose))
+            yield await stack.enter_async_context(opened_records(self._settings))
+
+
+def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.Loop

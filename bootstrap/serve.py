@@ -1,0 +1,214 @@
+"""Runs the server process: start, the work in the background, and an ordered stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import logging
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from importlib.metadata import version
+from typing import Any
+
+import uvicorn
+
+from adapters.http.app import create_app
+from adapters.http.options import HttpOptions
+from adapters.http.services import Services
+from application.health import HealthService
+from bootstrap.build import Ports, opened_ports
+from bootstrap.containers.services import ServicesContainer
+from bootstrap.errors import PortInUse
+from bootstrap.services import assemble
+from bootstrap.settings import Settings
+from bootstrap.starter import import_starter_knowledge
+from domain.user import Role
+from ports.capabilities import SupportsSweep
+from ports.errors import PortError
+
+ADMIN = "admin"
+SWEEP_EVERY = timedelta(minutes=10)
+RETENTION_EVERY = timedelta(hours=1)
+
+log = logging.getLogger("faultmaven")
+
+
+async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or SIGINT; requests in flight are finished first.
+
+    ``announce`` is told what a person has to know: the address, and at the first start how to sign in.
+
+    Raises:
+        PortInUse: nothing can be bound to the address.
+        DataFolderInUse, PortError: see `bootstrap.build.opened_ports`.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    listener = _bind(settings)
+    with contextlib.closing(listener):
+        async with opened_ports(settings, "faultmaven serve") as ports:
+            services = assemble(settings, ports)
+            password = await _create_admin(settings, services)
+            async with _background(settings, ports, services):
+                on_ready = functools.partial(_announce_start, settings, password, announce)
+                server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, on_ready)
+                await server.serve(sockets=[listener])
+                await services.jobs().aclose()
+    log.info("stopped")
+
+
+class _Server(uvicorn.Server):
+    """A server that is told to stop by an event, so that the process decides itself how it ends."""
+
+    def __init__(
+        self, config: uvicorn.Config, health: HealthService, stop: asyncio.Event, on_ready: Callable[[], None]
+    ) -> None:
+        super().__init__(config)
+        self._health = health
+        self._stop = stop
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to listen, and tell so."""
+        await super().startup(sockets)
+        if self.started:
+            self._on_ready()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Any:
+        """Follow the event instead of the signals: uvicorn's own handling would end the process by the signal."""
+        watcher = asyncio.get_running_loop().create_task(self._follow())
+        try:
+            yield
+        finally:
+            watcher.cancel()
+
+    async def _follow(self) -> None:
+        await self._stop.wait()
+        self._health.begin_shutdown()
+        self.should_exit = True
+
+
+def _bind(settings: Settings) -> socket.socket:
+    host, port = settings.faultmaven_host, settings.faultmaven_port
+    try:
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listener = socket.socket(family, socket.SOCK_STREAM)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError as error:
+        raise PortInUse(
+            f"FAULTMAVEN_PORT: cannot listen on {host} port {port} ({error.strerror}). Stop the program that uses it, "
+            "or set FAULTMAVEN_PORT or FAULTMAVEN_HOST to another address."
+        ) from error
+    listener.setblocking(False)
+    return listener
+
+
+def _uvicorn_config(settings: Settings, services: ServicesContainer) -> uvicorn.Config:
+    app = create_app(
+        Services(
+            cases=services.case_service(),
+            troubleshooting=services.troubleshooting_service(),
+            reports=services.report_service(),
+            users=services.user_service(),
+            sessions=services.session_service(),
+            knowledge=services.knowledge_service(),
+            idempotency=services.idempotency(),
+            rate_limiter=services.rate_limiter(),
+            jobs=services.jobs(),
+            health=services.health_service(),
+        ),
+        HttpOptions(
+            version=version("faultmaven"),
+            cors_origins=settings.cors_allowed_origins,
+            cors_extension_ids=settings.cors_extension_ids,
+            cors_any_extension=settings.cors_any_extension,
+            dev_login=settings.auth_dev_login,
+            registration=settings.auth_registration,
+            dashboard_url=settings.dashboard_url,
+            max_file_bytes=settings.max_file_bytes,
+            turn_timeout=float(settings.turn_timeout),
+        ),
+    )
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        lifespan="on",
+        timeout_graceful_shutdown=settings.shutdown_timeout,
+    )
+
+
+async def _create_admin(settings: Settings, services: ServicesContainer) -> str | None:
+    """Create the first administrator if there is no user at all; returns the password if it was made up here."""
+    users = services.user_service()
+    if (await users.list_users(limit=1)).total:
+        return None
+    given = settings.auth_initial_admin_password
+    password = given.get_secret_value() if given else services.ids().secret()[:16]
+    await users.create_user(
+        username=ADMIN, email=None, display_name="Administrator", password=password, roles=(Role.USER, Role.ADMIN)
+    )
+    return None if given else password
+
+
+def _announce_start(settings: Settings, password: str | None, announce: Callable[[str], None]) -> None:
+    url = f"http://{settings.faultmaven_host}:{settings.faultmaven_port}"
+    announce(f"FaultMaven is ready on {url} (profile {settings.faultmaven_profile}, API documentation on {url}/docs)")
+    if settings.is_local:
+        announce(f"Data folder: {settings.faultmaven_data_dir}")
+    if settings.auth_dev_login:
+        announce("Sign in with any user name; no password is asked for (AUTH_DEV_LOGIN is on).")
+    elif password:
+        announce(f"Sign in as {ADMIN} with the password {password} (shown only now; change it with")
+        announce(f"`faultmaven user password {ADMIN}`, make more accounts with `faultmaven user create NAME`).")
+    else:
+        announce(f"Sign in with your account, e.g. {ADMIN}; forgotten? `faultmaven user password {ADMIN}`")
+    log.info("ready", extra={"url": url, "profile": settings.faultmaven_profile})
+
+
+@contextlib.asynccontextmanager
+async def _background(settings: Settings, ports: Ports, services: ServicesContainer) -> AsyncIterator[None]:
+    """What runs beside the requests; it is stopped before the stores are closed."""
+
+    async def starter() -> None:
+        report = await import_starter_knowledge(services.knowledge_service())
+        log.info("starter_knowledge", extra={"added": report.added, "updated": report.updated, "kept": report.kept})
+
+    async def sweep() -> None:
+        if isinstance(ports.sessions, SupportsSweep):
+            await ports.sessions.sweep()
+
+    async def expire() -> None:
+        if settings.case_retention_days:
+            await services.case_service().cleanup_expired(timedelta(days=settings.case_retention_days))
+
+    tasks = [
+        asyncio.create_task(_repeat("starter_knowledge", starter, None)),
+        asyncio.create_task(_repeat("sweep", sweep, SWEEP_EVERY)),
+        asyncio.create_task(_repeat("retention", expire, RETENTION_EVERY)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _repeat(name: str, work: Callable[[], Awaitable[None]], every: timedelta | None) -> None:
+    """Do the work once, or again and again; a backend that fails is tried again at the next time."""
+    while True:
+        try:
+            await work()
+        except PortError as error:
+            log.warning("background_work_failed", extra={"work": name, "reason": str(error)})
+        if every is None:
+            return
+        await asyncio.sleep(every.total_seconds())
