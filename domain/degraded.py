@@ -7,7 +7,7 @@ from datetime import datetime
 from domain.case import STUCK_AFTER_TURNS, Case
 from domain.episodes import DegradedChoice, DegradedEpisode, DegradedModeType, Escalation, EscalationType
 from domain.errors import MissingPrerequisite
-from domain.hypotheses import is_deadlocked, testable
+from domain.hypotheses import is_deadlocked, next_to_test
 from domain.hypothesis import HypothesisStatus
 from domain.turn_history import TurnOutcome
 
@@ -124,7 +124,7 @@ def _context(case: Case) -> str:
         lines.append(f"Reached: {', '.join(case.progress.completed_milestones)}.")
     if case.working_conclusion:
         lines.append(f"Working conclusion: {case.working_conclusion.statement}")
-    lines.extend(f"Under test ({item.likelihood:.0%}): {item.statement}" for item in testable(case.hypotheses))
+    lines.extend(f"Under test ({item.likelihood:.0%}): {item.statement}" for item in next_to_test(case.hypotheses))
     return "\n".join(lines)[:5000]
 
 

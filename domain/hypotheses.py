@@ -169,7 +169,7 @@ def all_evidence_in(hypothesis: Hypothesis, needs: tuple[EvidenceNeed, ...]) -> 
     )
 
 
-def testable(hypotheses: Hypotheses) -> Hypotheses:
+def next_to_test(hypotheses: Hypotheses) -> Hypotheses:
     """The at most three hypotheses to test next, the most likely first; ties stay in the order of creation."""
     return _by_likelihood(
         [item for item in hypotheses if item.status is HypothesisStatus.ACTIVE and item.likelihood > TESTABLE_ABOVE]

@@ -9,11 +9,33 @@ from domain.hypothesis import HypothesisStatus
 from domain.likelihood import likelihood
 from domain.milestones import Milestone
 from domain.turn import TurnResult, apply_turn
+from domain.turn_events import EventKind
+from domain.turn_history import TurnOutcome
 from tests.builders import a_case
 from tests.walks import Walker
 
 TRANSITIONS = 1_000_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 20_000
 LONGEST_WALK = 60
+
+
+EXPECTED = (
+    "refused",
+    *(f"event {kind}" for kind in EventKind),
+    *(f"outcome {outcome}" for outcome in TurnOutcome),
+    *(f"status {status}" for status in ("investigating", "resolved", "closed")),
+    *(f"hypothesis {status}" for status in ("validated", "refuted", "inconclusive", "retired")),
+    *(
+        f"error {error}"
+        for error in (
+            "BadClosureReason",
+            "IllegalTransition",
+            "InvalidInput",
+            "MissingPrerequisite",
+            "UnknownReference",
+        )
+    ),
+)
+"""What the walks have to come across, so that they prove something."""
 
 
 def check(before: Case, result: TurnResult) -> None:
@@ -105,5 +127,6 @@ def test_every_rule_holds_after_every_turn() -> None:
             case = result.case
             if case.status.is_terminal:
                 break
-    print(transitions, dict(sorted(seen.items())))
     assert transitions >= TRANSITIONS
+    missing = {*EXPECTED} - {*seen}
+    assert not missing, f"the walks never came to: {sorted(missing)}"
