@@ -87,6 +87,13 @@ def _trim_any(value: Any) -> Any:
     return normalise_text(value).strip() if isinstance(value, str) else value
 
 
+def _refuse_integer(value: Any) -> Any:
+    # Otherwise an integer that is too large would be taken as a float and lose its last digits.
+    if isinstance(value, int):
+        raise InvalidInput("an integer must fit 64 bits")
+    return value
+
+
 def _to_utc(instant: datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
@@ -120,7 +127,12 @@ Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 """An aware instant, held in UTC; a naive one is refused."""
 
-Scalar = bool | Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX)] | Annotated[float, Field(allow_inf_nan=False)] | Text
+Scalar = (
+    bool
+    | Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX)]
+    | Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_refuse_integer)]
+    | Text
+)
 Attributes = Annotated[
     Mapping[Label100, Scalar | None],
     AfterValidator(MappingProxyType),

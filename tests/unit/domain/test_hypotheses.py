@@ -19,10 +19,10 @@ from domain.hypotheses import (
     is_exhausted,
     judge,
     link_evidence,
+    next_to_test,
     promote,
     promote_next,
     retire,
-    next_to_test,
     unlink_evidence,
 )
 from domain.hypothesis import EvidenceStance, GenerationMode, Hypothesis, HypothesisStatus
