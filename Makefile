@@ -17,7 +17,7 @@ UV_STAMP := $(VENV)/.stamp-uv-$(UV_VERSION)
 CORE_STAMP := $(VENV)/.stamp-core
 DEV_STAMP := $(VENV)/.stamp-dev
 
-.PHONY: help run test test-nightly check format walkthrough bench-retrieval setup setup-dev lock lock-upgrade clean
+.PHONY: help run test test-nightly check format walkthrough bench-retrieval docs setup setup-dev lock lock-upgrade clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +49,9 @@ walkthrough: setup ## Walk through the main use cases on a throw-away store
 
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval
+
+docs: setup ## Write the configuration reference from the settings
+	@$(BIN)/python -m bootstrap.reference > docs/configuration.md
 
 setup: $(CORE_STAMP) ## Install the run-time environment
 

@@ -167,7 +167,7 @@ def _check_planned(given: Mapping[str, Given]) -> list[Problem]:
     for (variable, value), adapter in _PLANNED_VALUES.items():
         item = given.get(variable)
         if item and item.value.strip().lower() == value:
-            accepted = _accepted(variable)
+            accepted = accepted_values(variable)
             problems.append(
                 Problem(
                     variable,
@@ -197,12 +197,12 @@ def _explain(error: ValidationError, given: Mapping[str, Given]) -> list[Problem
         found = given[variable]
         shown = "******" if _is_secret(variable) else repr(found.value)
         problems.append(
-            Problem(variable, f"{shown} (from {found.origin}) is not accepted; accepted: {_accepted(variable)}")
+            Problem(variable, f"{shown} (from {found.origin}) is not accepted; accepted: {accepted_values(variable)}")
         )
     return problems
 
 
-def _accepted(variable: str) -> str:
+def accepted_values(variable: str) -> str:
     """What a variable accepts, in words."""
     schema: dict[str, Any] = Settings.model_json_schema()["properties"][VARIABLES[variable]]
     if "anyOf" in schema:
