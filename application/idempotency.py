@@ -64,10 +64,7 @@ class Idempotency:
             InvalidIdempotencyKey: the key does not have the form ``[A-Za-z0-9_-]{8,255}``.
             OutcomeUnknown: the first request is running for too long.
         """
-        if not _KEY.fullmatch(key):
-            raise InvalidIdempotencyKey("Idempotency-Key: accepted are 8 to 255 letters, digits, - and _.")
-        scope = f"{actor.user_id}\n{method}\n{path}\n{key}"
-        record = "idempotency:" + hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()
+        record = _record_of(actor, method, path, key)
         claim = _RUNNING + self._ids.secret()
         try:
             async with asyncio.timeout(self._policy.patience.total_seconds()):
@@ -79,6 +76,10 @@ class Idempotency:
         if known is not None:
             return known
         return await self._run_claimed(record, claim, operation)
+
+    async def forget(self, actor: Actor, method: str, path: str, key: str) -> None:
+        """Drop the answer that was kept, because it turned out to be none; see `run`."""
+        await self._cache.delete(_record_of(actor, method, path, key))
 
     async def _claim_or_wait(self, record: str, claim: str) -> StoredAnswer | None:
         pause = self._policy.poll.total_seconds()
@@ -108,3 +109,10 @@ class Idempotency:
             if not kept:
                 with contextlib.suppress(PortError):
                     await self._cache.compare_and_set(record, claim, None)
+
+
+def _record_of(actor: Actor, method: str, path: str, key: str) -> str:
+    if not _KEY.fullmatch(key):
+        raise InvalidIdempotencyKey("Idempotency-Key: accepted are 8 to 255 letters, digits, - and _.")
+    scope = f"{actor.user_id}\n{method}\n{path}\n{key}"
+    return "idempotency:" + hashlib.sha256(scope.encode(errors="surrogatepass")).hexdigest()

@@ -1,0 +1,1 @@
+"""One module a resource. A handler parses, calls one use case, and words its result."""
