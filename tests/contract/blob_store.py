@@ -8,13 +8,14 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
-from typing import Any, ClassVar
+from typing import Any
 
 import pytest
 
 from ports.blobs import BlobInfo, BlobStore
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import InvalidInput, NotFound, StorageUnavailable
+from tests.contract.guard import ContractTests
 
 Reopen = Callable[[], Awaitable[BlobStore]]
 
@@ -73,11 +74,10 @@ async def scan_keys(store: BlobStore, prefix: str = "", after: str | None = None
     return [info.key for info in await store.scan(prefix=prefix, after=after, limit=limit)]
 
 
-class BlobStoreContractTests:
+class BlobStoreContractTests(ContractTests):
     """Raw bytes under a key."""
 
-    contract: ClassVar[str] = "BlobStore"
-    adapter: ClassVar[str]
+    contract = "BlobStore"
 
     @pytest.mark.parametrize("size", SIZES)
     async def test_put_and_open(self, store: BlobStore, size: int) -> None:
@@ -301,11 +301,10 @@ class BlobStoreContractTests:
                 await operation
 
 
-class DurableBlobStoreContractTests:
+class DurableBlobStoreContractTests(ContractTests):
     """Blobs outlive the process. The fixture ``reopen`` closes ``store`` and opens another one on the same data."""
 
-    contract: ClassVar[str] = "BlobStore, durable"
-    adapter: ClassVar[str]
+    contract = "BlobStore, durable"
 
     async def test_blobs_survive(self, store: BlobStore, reopen: Reopen) -> None:
         await put_all(store, KEYS_IN_ORDER)

@@ -16,6 +16,7 @@ from domain.glob import escape_glob, glob_pattern
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck, SupportsSweep
 from ports.errors import InvalidInput, StorageUnavailable
 from ports.sessions import INT64_MAX, INT64_MIN, MAX_KEY_LENGTH, CacheStore, SessionStore
+from tests.contract.guard import ContractTests
 from tests.fakes import FakeClock
 
 Advance = Callable[[timedelta], Awaitable[None]]
@@ -121,7 +122,6 @@ PATTERN_KEYS = [
 class KeyValueFixtures:
     """Time as the tests use it."""
 
-    adapter: ClassVar[str]
     ttl: ClassVar[timedelta] = timedelta(seconds=10)
     tick: ClassVar[timedelta] = timedelta(milliseconds=1)
     """The smallest step of time that the tests take."""
@@ -138,10 +138,10 @@ class KeyValueFixtures:
         return advance_clock
 
 
-class SessionStoreContractTests(KeyValueFixtures):
+class SessionStoreContractTests(KeyValueFixtures, ContractTests):
     """Text values with an expiry."""
 
-    contract: ClassVar[str] = "SessionStore"
+    contract = "SessionStore"
 
     async def test_set_and_get(self, store: SessionStore) -> None:
         assert await store.set("key", "value") is True
@@ -405,10 +405,10 @@ class SessionStoreContractTests(KeyValueFixtures):
                 await operation
 
 
-class DurableSessionStoreContractTests(KeyValueFixtures):
+class DurableSessionStoreContractTests(KeyValueFixtures, ContractTests):
     """Values outlive the process. The fixture ``reopen`` closes ``store`` and opens another one on the same data."""
 
-    contract: ClassVar[str] = "SessionStore, durable"
+    contract = "SessionStore, durable"
 
     async def test_values_survive(self, store: SessionStore, reopen: Reopen) -> None:
         for number, key in enumerate(HOSTILE_KEYS):
@@ -438,10 +438,10 @@ class DurableSessionStoreContractTests(KeyValueFixtures):
         assert await store.keys("*") == ["endless"]
 
 
-class CacheStoreContractTests(KeyValueFixtures):
+class CacheStoreContractTests(KeyValueFixtures, ContractTests):
     """Counting, comparing, several keys at once."""
 
-    contract: ClassVar[str] = "CacheStore"
+    contract = "CacheStore"
 
     async def test_get_many_gives_what_exists(self, store: CacheStore, advance: Advance) -> None:
         await store.set("a", "1")

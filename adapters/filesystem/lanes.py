@@ -1,0 +1,60 @@
+"""Threads for file work, so that the event loop never waits for a disk."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import ParamSpec, TypeVar
+
+from adapters.filesystem.durable import storage_errors
+from ports.errors import StorageUnavailable
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Lanes:
+    """Several queues with one thread each.
+
+    The jobs of a lane run one after the other in the order in which they came, so they need no lock against each other,
+    and a job whose caller was cancelled still ends before the next one begins.
+    """
+
+    def __init__(self, count: int, name: str) -> None:
+        self._executors = [ThreadPoolExecutor(1, f"{name}-{number}") for number in range(count)]
+        self._closed = False
+
+    async def run(self, lane: int, job: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """The result of the job. Any number is a lane; equal numbers are the same one.
+
+        Raises:
+            PortError: the job met an error of the operating system, or the lanes are closed.
+        """
+        if self._closed:
+            raise StorageUnavailable("the store is closed")
+
+        def work() -> T:
+            with storage_errors():
+                return job(*args, **kwargs)
+
+        return await asyncio.get_running_loop().run_in_executor(self._executor(lane), work)
+
+    def post(self, lane: int, job: Callable[[], None]) -> None:
+        """Run the job behind those that wait; nobody hears of its result. It must not matter if it fails."""
+        if self._closed:
+            job()
+        else:
+            self._executor(lane).submit(job)
+
+    async def aclose(self) -> None:
+        """Let all the jobs end that were given."""
+        self._closed = True
+        await asyncio.to_thread(self._shut_down)
+
+    def _shut_down(self) -> None:
+        for executor in self._executors:
+            executor.shutdown()
+
+    def _executor(self, lane: int) -> ThreadPoolExecutor:
+        return self._executors[lane % len(self._executors)]
