@@ -18,7 +18,7 @@ def encode(value: BaseModel) -> tuple[str, bytes]:
     return document, sha256(document.encode()).digest()
 
 
-def decode(model: type[V], document: str, digest: bytes) -> V:
+def decode(model: type[V], digest: bytes, document: str) -> V:
     """The value of a document.
 
     Raises:

@@ -40,6 +40,8 @@ CASE_ROW = (
 )
 """What a case is made of again."""
 
+MESSAGE_ROW = (case_messages.c.document_sha256, case_messages.c.document)
+
 
 def columns_of(table: Table) -> list[str]:
     """The columns that an INSERT sets; the number of the row comes from the database."""
@@ -145,7 +147,7 @@ def expired_cases() -> Select[Any]:
 def page_of_messages() -> Select[Any]:
     """Messages of the case ``:key`` in their order."""
     return (
-        select(case_messages.c.document_sha256, case_messages.c.document)
+        select(*MESSAGE_ROW)
         .where(case_messages.c.case_id == bindparam("key"))
         .order_by(case_messages.c.seq)
         .limit(bindparam("limit"))
@@ -156,3 +158,9 @@ def page_of_messages() -> Select[Any]:
 def case_of_message() -> Select[Any]:
     """The case of the message ``:key``."""
     return select(case_messages.c.case_id).where(case_messages.c.message_id == bindparam("key"))
+
+
+def miscounted_cases() -> Select[Any]:
+    """Id, count and true number of messages of the cases whose count is wrong."""
+    there = select(func.count()).where(case_messages.c.case_id == cases.c.case_id).scalar_subquery()
+    return select(cases.c.case_id, cases.c.message_count, there).where(cases.c.message_count != there)

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
+from itertools import starmap
 from typing import Any
 
 from sqlalchemy.dialects.sqlite import insert
@@ -16,6 +17,7 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.tables import case_messages, cases
 from adapters.sql.types import from_micros, to_micros
 from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
+from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import count_found_cases, page_of_found_cases, search_parameters
 from adapters.sqlite.sql import compile_sql
 from domain.analytics import CaseAnalytics, analyse
@@ -46,6 +48,7 @@ _EXPIRED = compile_sql(statements.expired_cases())
 _CASE_OF_MESSAGE = compile_sql(statements.case_of_message())
 _COUNT_MESSAGE = compile_sql(statements.count_message())
 _INSERT_MESSAGE = compile_sql(insert(case_messages), statements.columns_of(case_messages))
+_MISCOUNTED = compile_sql(statements.miscounted_cases())
 _MESSAGES = compile_sql(statements.page_of_messages())
 _MESSAGE_COUNT = compile_sql(statements.message_count())
 
@@ -151,6 +154,15 @@ class SqliteCaseRepository(CaseRepository):
         """See `SqliteDatabase.check_health`."""
         await self._database.check_health()
 
+    async def check_integrity(self) -> Sequence[str]:
+        """Examine the file, every case, every message and the number of messages of each case."""
+        problems = await check_file(self._database)
+        problems += await check_rows(self._database, _KEY, _case, *statements.CASE_ROW)
+        problems += await check_rows(
+            self._database, case_messages.c.message_id, partial(decode, Message), *statements.MESSAGE_ROW
+        )
+        return problems + await self._database.read(_find_miscounted)
+
 
 def _conditions(filter: CaseFilter) -> dict[str, str]:  # noqa: A002
     values = {
@@ -164,9 +176,8 @@ def _conditions(filter: CaseFilter) -> dict[str, str]:  # noqa: A002
 # ---------------------------------------------------------------- on the thread of a connection
 
 
-def _case(row: Sequence[Any]) -> Case:
-    case_id, version, message_count, last_activity, digest, document = row
-    case = decode(Case, document, digest)
+def _case(case_id: str, version: int, message_count: int, last_activity: int, digest: bytes, document: str) -> Case:
+    case = decode(Case, digest, document)
     if case.case_id != case_id or case.version != version:
         raise StorageCorrupt(f"the columns of case {case_id!r} contradict its document; restore it from a backup")
     changes: dict[str, Any] = {}
@@ -224,7 +235,7 @@ def _save_many(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
 
 def _get(connection: sqlite3.Connection, case_id: str) -> Case | None:
     row = connection.execute(_GET, {"key": case_id}).fetchone()
-    return _case(row) if row else None
+    return _case(*row) if row else None
 
 
 def _page(
@@ -233,7 +244,7 @@ def _page(
     with snapshot(connection):
         (total,) = connection.execute(count, parameters).fetchone()
         rows = connection.execute(page, {**parameters, "limit": limit, "offset": offset}).fetchall()
-    return Page(tuple(map(_case, rows)), total)
+    return Page(tuple(starmap(_case, rows)), total)
 
 
 def _delete(connection: sqlite3.Connection, case_id: str) -> bool:
@@ -272,7 +283,7 @@ def _get_messages(connection: sqlite3.Connection, case_id: str, limit: int, offs
     with snapshot(connection):
         counted = connection.execute(_MESSAGE_COUNT, {"key": case_id}).fetchone()
         rows = connection.execute(_MESSAGES, {"key": case_id, "limit": limit, "offset": offset}).fetchall()
-    return Page(tuple(decode(Message, document, digest) for digest, document in rows), counted[0] if counted else 0)
+    return Page(tuple(decode(Message, *row) for row in rows), counted[0] if counted else 0)
 
 
 def _touch(connection: sqlite3.Connection, case_id: str, at: datetime) -> bool:
@@ -293,4 +304,11 @@ def _cleanup(connection: sqlite3.Connection, closed_before: datetime, limit: int
 
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[Case, ...]:
-    return tuple(map(_case, connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()))
+    return tuple(starmap(_case, connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()))
+
+
+def _find_miscounted(connection: sqlite3.Connection) -> list[str]:
+    return [
+        f"cases, case_id {case_id!r}: counts {counted} messages, {there} are there"
+        for case_id, counted, there in connection.execute(_MISCOUNTED)
+    ]

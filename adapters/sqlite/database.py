@@ -178,10 +178,6 @@ class SqliteDatabase:
         await self.read(_first_page)
         await self.write(_take_write_lock)
 
-    async def check_integrity(self) -> list[str]:
-        """What SQLite finds wrong with the structure of the file, its indexes and its foreign keys."""
-        return await self.read(_find_damage)
-
     async def aclose(self) -> None:
         """Finish what is queued and close the file; a second call does nothing."""
         if self._closed:
@@ -260,12 +256,3 @@ def _first_page(connection: sqlite3.Connection) -> None:
 def _take_write_lock(connection: sqlite3.Connection) -> None:
     with atomic(connection):
         pass
-
-
-def _find_damage(connection: sqlite3.Connection) -> list[str]:
-    found = [f"database file: {line}" for (line,) in connection.execute("PRAGMA quick_check") if line != "ok"]
-    found += [
-        f"table {table}, row {row}: refers to a row of {parent} that is gone"
-        for table, row, parent, _ in connection.execute("PRAGMA foreign_key_check")
-    ]
-    return found

@@ -6,6 +6,7 @@ import asyncio
 import json
 import sqlite3
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, bindparam, column, delete, func, literal_column, or_, select, table
@@ -16,6 +17,7 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
 from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
+from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import matches, quoted
 from adapters.sqlite.sql import compile_sql
 from domain import terms as domain_terms
@@ -154,6 +156,12 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
         """See `SqliteDatabase.check_health`."""
         await self._database.check_health()
 
+    async def check_integrity(self) -> Sequence[str]:
+        """Examine the file, every document and every chunk."""
+        problems = await check_file(self._database)
+        problems += await check_rows(self._database, _KEY, partial(decode, KnowledgeDocument), *_DOCUMENT)
+        return problems + await check_rows(self._database, knowledge_chunks.c.chunk_id, partial(decode, Chunk), *_CHUNK)
+
 
 def _scope_parameters(scopes: Sequence[Scope], types: Sequence[KnowledgeType]) -> dict[str, str]:
     return {"scopes": json.dumps([scope.key for scope in scopes]), "types": json.dumps(list(types))}
@@ -220,25 +228,25 @@ def _write(connection: sqlite3.Connection, row: dict[str, Any], expected: int) -
 
 def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -> KnowledgeDocument | None:
     row = connection.execute(sql, parameters).fetchone()
-    return decode(KnowledgeDocument, row[1], row[0]) if row else None
+    return decode(KnowledgeDocument, *row) if row else None
 
 
 def _get_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
     rows = connection.execute(_CHUNKS, {"ids": json.dumps(list(chunk_ids))}).fetchall()
-    found = {chunk_id: decode(Chunk, document, digest) for chunk_id, digest, document in rows}
+    found = {chunk_id: decode(Chunk, *row) for chunk_id, *row in rows}
     return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
 
 
 def _chunks_of(connection: sqlite3.Connection, document_id: str) -> tuple[Chunk, ...]:
     rows = connection.execute(_CHUNKS_OF, {"key": document_id}).fetchall()
-    return tuple(decode(Chunk, document, digest) for digest, document in rows)
+    return tuple(decode(Chunk, *row) for row in rows)
 
 
 def _list(connection: sqlite3.Connection, parameters: dict[str, Any]) -> Page[KnowledgeDocument]:
     with snapshot(connection):
         (total,) = connection.execute(_COUNT, parameters).fetchone()
         rows = connection.execute(_PAGE, parameters).fetchall()
-    return Page(tuple(decode(KnowledgeDocument, document, digest) for digest, document in rows), total)
+    return Page(tuple(decode(KnowledgeDocument, *row) for row in rows), total)
 
 
 def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
@@ -247,9 +255,9 @@ def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
 
 def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[TextHit, ...]:
     rows = connection.execute(_SEARCH, parameters).fetchall()
-    return tuple(TextHit(decode(Chunk, document, digest), score) for score, digest, document in rows)
+    return tuple(TextHit(decode(Chunk, *row), score) for score, *row in rows)
 
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[KnowledgeDocument, ...]:
     rows = connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()
-    return tuple(decode(KnowledgeDocument, document, digest) for digest, document in rows)
+    return tuple(decode(KnowledgeDocument, *row) for row in rows)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -13,6 +15,7 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.tables import users
 from adapters.sql.types import to_micros
 from adapters.sqlite.database import SqliteDatabase, snapshot
+from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.sql import compile_sql
 from domain.user import User, fold_name
 from ports.errors import AlreadyExists, Conflict
@@ -21,6 +24,7 @@ from ports.users import UserRepository
 
 _COLUMNS = statements.columns_of(users)
 _KEY = users.c.user_id
+_DOCUMENT = (users.c.document_sha256, users.c.document)
 
 _GET = compile_sql(statements.stored(users, _KEY))
 _GET_BY_USERNAME = compile_sql(statements.stored(users, users.c.username_folded))
@@ -34,12 +38,12 @@ _ID_OF_USERNAME = compile_sql(select(_KEY).where(users.c.username_folded == bind
 _DELETE = compile_sql(statements.delete_one(users, _KEY))
 _COUNT = compile_sql(select(func.count()).select_from(users))
 _PAGE = compile_sql(
-    select(users.c.document_sha256, users.c.document)
+    select(*_DOCUMENT)
     .order_by(users.c.created_at.desc(), users.c.user_id)
     .limit(bindparam("limit"))
     .offset(bindparam("offset"))
 )
-_SCAN = compile_sql(statements.scan(_KEY, users.c.document_sha256, users.c.document))
+_SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
 
 
 class SqliteUserRepository(UserRepository):
@@ -81,6 +85,11 @@ class SqliteUserRepository(UserRepository):
     async def check_health(self) -> None:
         """See `SqliteDatabase.check_health`."""
         await self._database.check_health()
+
+    async def check_integrity(self) -> Sequence[str]:
+        """Examine the file and every user."""
+        problems = await check_file(self._database)
+        return problems + await check_rows(self._database, _KEY, partial(decode, User), *_DOCUMENT)
 
 
 # ---------------------------------------------------------------- on the thread of a connection
@@ -125,14 +134,14 @@ def _write(connection: sqlite3.Connection, row: dict[str, Any], expected: int) -
 
 def _get(connection: sqlite3.Connection, sql: str, key: str) -> User | None:
     row = connection.execute(sql, {"key": key}).fetchone()
-    return decode(User, row[1], row[0]) if row else None
+    return decode(User, *row) if row else None
 
 
 def _list(connection: sqlite3.Connection, limit: int, offset: int) -> Page[User]:
     with snapshot(connection):
         (total,) = connection.execute(_COUNT).fetchone()
         rows = connection.execute(_PAGE, {"limit": limit, "offset": offset}).fetchall()
-    return Page(tuple(decode(User, document, digest) for digest, document in rows), total)
+    return Page(tuple(decode(User, *row) for row in rows), total)
 
 
 def _delete(connection: sqlite3.Connection, user_id: str) -> bool:
@@ -141,4 +150,4 @@ def _delete(connection: sqlite3.Connection, user_id: str) -> bool:
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[User, ...]:
     rows = connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()
-    return tuple(decode(User, document, digest) for digest, document in rows)
+    return tuple(decode(User, *row) for row in rows)
