@@ -1,0 +1,375 @@
+"""What the rules propose in a turn of an investigation.
+
+They propose in two rounds: the domain tells what the first one (milestones, hypotheses, stances) amounts to; then
+remedies and requests follow from that.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import count
+
+from adapters.playbook.judgement import Judgement, judge, symptom_line
+from adapters.playbook.observation import Fact, Observation, changes, first_error, places, spoken_times
+from adapters.playbook.remedies import commands_of, mitigation, permanent_fix
+from adapters.playbook.runbook import Point, Runbook
+from adapters.playbook.signals import read_signals
+from adapters.playbook.sources import Source, origin_of, rationale_of, sources_of, statement_of
+from domain.case import Case
+from domain.hypothesis import Hypothesis, HypothesisCategory, HypothesisStatus
+from domain.milestones import Milestone
+from domain.path import InvestigationPath
+from domain.problem import UrgencyLevel
+from domain.proposals import (
+    EvidenceRequest,
+    HypothesisProposal,
+    MilestoneClaim,
+    ModelUpdates,
+    ProblemReading,
+    SolutionProposal,
+    StanceProposal,
+)
+from domain.terms import terms
+from domain.turn import TurnInput, TurnResult, apply_turn
+from domain.values import search_text
+from ports.language_model import TurnContext
+
+MAX_NEW_HYPOTHESES = 5
+SYMPTOM_BONUS = 0.5
+"""How much a document gains in rank when its symptom stands in the evidence."""
+
+_CATEGORIES = (
+    (
+        HypothesisCategory.NETWORK,
+        r"dns|network|packet|connection (?:reset|refused)|firewall|route|upstream|latency between",
+    ),
+    (HypothesisCategory.HARDWARE, r"disk (?:fail|error)|hardware|smart |raid|memory module|slow disk|iops"),
+    (
+        HypothesisCategory.CONFIG,
+        r"config|setting|limit|pool|policy|ttl|probe|parameter|timeout|secret|permission|quota|wrong",
+    ),
+    (
+        HypothesisCategory.CODE,
+        r"leak|bug|code|application error|exception|query|queries|statement|plan|index|per request",
+    ),
+    (HypothesisCategory.DATA, r"data|poison|record|skew|key|bloat|corrupt"),
+    (HypothesisCategory.EXTERNAL, r"provider|third[- ]party|registry|external|issuer|certificate authority"),
+    (HypothesisCategory.HUMAN, r"manual|by hand|operator|someone|mistake"),
+    (HypothesisCategory.ENVIRONMENT, r"node|cpu|memory|host|growth|burst|traffic|load|storm|scale|cluster|replica"),
+)
+_OPEN = (HypothesisStatus.CAPTURED, HypothesisStatus.ACTIVE, HypothesisStatus.INCONCLUSIVE)
+
+
+@dataclass(slots=True)
+class Finding:
+    """A milestone that the evidence earns, and the facts that earn it."""
+
+    milestone: Milestone
+    facts: list[Fact]
+
+    def claim(self) -> MilestoneClaim:
+        """The claim, with the ids of the evidence."""
+        ids = dict.fromkeys(fact.evidence_id for fact in self.facts)
+        return MilestoneClaim(milestone=self.milestone, evidence_ids=tuple(ids))
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What one piece of evidence says about one hypothesis, named by its id or its reference."""
+
+    hypothesis: str
+    evidence_id: str
+    judgement: Judgement
+
+
+@dataclass(slots=True)
+class Plan:
+    """Everything that the rules have to say in this turn, and what the domain makes of it."""
+
+    sources: tuple[Source, ...]
+    findings: list[Finding] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    hypotheses: list[HypothesisProposal] = field(default_factory=list)
+    solutions: list[SolutionProposal] = field(default_factory=list)
+    requests: list[EvidenceRequest] = field(default_factory=list)
+    reading: ProblemReading | None = None
+    fitting: tuple[Source, ...] = ()
+    """The documents whose symptom stands in the evidence."""
+    outcome: TurnResult | None = None
+
+    def updates(self) -> ModelUpdates:
+        """The proposals."""
+        return ModelUpdates(
+            problem_reading=self.reading,
+            milestones=tuple(finding.claim() for finding in self.findings),
+            hypotheses=tuple(self.hypotheses),
+            stances=tuple(
+                StanceProposal(
+                    hypothesis=verdict.hypothesis,
+                    evidence_id=verdict.evidence_id,
+                    stance=verdict.judgement.stance,
+                    reasoning=verdict.judgement.reasoning[:1000],
+                    completeness=verdict.judgement.completeness,
+                )
+                for verdict in self.verdicts
+            ),
+            solutions=tuple(self.solutions),
+            evidence_requests=tuple(self.requests),
+        )
+
+
+def plan_turn(context: TurnContext) -> Plan:
+    """The proposals for an investigating case, and the case that they lead to."""
+    case = context.case
+    observations = [Observation.of(item) for item in case.evidence]
+    sources = sources_of(context.passages)
+    plan = Plan(sources)
+    plan.fitting = tuple(
+        source for source in sources if any(symptom_line(source.runbook, item) for item in observations)
+    )
+    plan.reading = _reading(context, observations)
+    plan.findings = _findings(case, observations, plan)
+    origins = {item.hypothesis_id: origin_of(item, sources) for item in case.hypotheses}
+    new_ids = {item.evidence_id for item in context.new_evidence}
+    fresh = [item for item in observations if item.evidence.evidence_id in new_ids]
+    for hypothesis in case.hypotheses:
+        if hypothesis.status in _OPEN:
+            cause, runbook = _cause_of(hypothesis, case, origins)
+            plan.verdicts += _verdicts(hypothesis.hypothesis_id, cause, runbook, fresh)
+    _propose_causes(case, observations, plan)
+    simulated = simulate(context, plan).case
+    _propose_remedies(simulated, plan)
+    _request_evidence(simulated, plan)
+    plan.outcome = simulate(context, plan)
+    return plan
+
+
+def simulate(context: TurnContext, plan: Plan) -> TurnResult:
+    """What the domain makes of the proposals; ids are placeholders."""
+    numbers = count(1)
+    return apply_turn(
+        context.case,
+        TurnInput(
+            user_text=context.message,
+            reply_text="",
+            at=context.case.updated_at,
+            by=context.case.user_id,
+            new_id=lambda prefix: f"{prefix}_{next(numbers):012x}",
+            updates=plan.updates(),
+        ),
+    )
+
+
+# -------------------------------------------------------------------- the problem
+
+
+def _reading(context: TurnContext, observations: Sequence[Observation]) -> ProblemReading | None:
+    """Where, since when and how urgent, as far as the case does not know it yet."""
+    known = context.case.problem_verification
+    if known is None:
+        return None
+    described = read_signals(f"{context.case.description}\n{context.message}")
+    errors = [item.line.quote()[:500] for item in _error_facts(observations)]
+    started = first_error(observations)
+    at = started[1] if started else None
+    legal = at if at and not (known.noticed_at and at > known.noticed_at) else None
+    services = [fact.text[:200] for fact in places(observations)]
+    return ProblemReading(
+        urgency_level=described.urgency if known.urgency_level is UrgencyLevel.UNKNOWN else None,
+        temporal_state=None if known.temporal_state else described.temporal_state,
+        symptom_indicators=tuple(item for item in errors[:3] if item not in known.symptom_indicators),
+        affected_services=tuple(item for item in services[:8] if item not in known.affected_services),
+        started_at=None if known.started_at else legal,
+    )
+
+
+def _findings(case: Case, observations: Sequence[Observation], plan: Plan) -> list[Finding]:
+    """The pending milestones of the verification that the evidence earns."""
+    started = first_error(observations)
+    found = {
+        Milestone.SYMPTOM_VERIFIED: _symptoms(case, observations, plan),
+        Milestone.SCOPE_ASSESSED: places(observations)[:8],
+        Milestone.TIMELINE_ESTABLISHED: [started[0]] if started else spoken_times(observations)[:2],
+        Milestone.CHANGES_IDENTIFIED: changes(observations)[:3],
+    }
+    return [
+        Finding(milestone, facts) for milestone, facts in found.items() if facts and not case.progress.has(milestone)
+    ]
+
+
+def _symptoms(case: Case, observations: Sequence[Observation], plan: Plan) -> list[Fact]:
+    """Error lines that belong to the stated problem: by its words, or as the symptom of a document found for it."""
+    stated = {word for word in terms(case.description) if len(word) > 2}
+    needed = 1 if len(stated) < 4 else 2
+    facts = []
+    for observation in observations:
+        if observation.is_report:
+            continue
+        known = (symptom_line(source.runbook, observation) for source in plan.fitting)
+        line = next(filter(None, known), None) or next(
+            (line for line in observation.errors if len(stated & line.words) >= needed), None
+        )
+        if line:
+            facts.append(Fact(line.text, observation.evidence.evidence_id, line))
+    return facts
+
+
+def _error_facts(observations: Sequence[Observation]) -> list[Fact]:
+    return [
+        Fact(observation.errors[0].text, observation.evidence.evidence_id, observation.errors[0])
+        for observation in observations
+        if observation.errors
+    ]
+
+
+# -------------------------------------------------------------------- hypotheses
+
+
+def _cause_of(
+    hypothesis: Hypothesis, case: Case, origins: dict[str, tuple[Source, Point] | None]
+) -> tuple[Point, Runbook]:
+    """The cause in its runbook; for a hypothesis from elsewhere, its own words beside those of the others."""
+    origin = origins[hypothesis.hypothesis_id]
+    if origin:
+        return origin[1], origin[0].runbook
+    causes = {item.hypothesis_id: _as_cause(item) for item in case.hypotheses}
+    return causes[hypothesis.hypothesis_id], Runbook(title="", causes=tuple(causes.values()))
+
+
+def _as_cause(hypothesis: Hypothesis) -> Point:
+    literals = tuple(re.findall(r"`([^`]+)`", hypothesis.rationale))
+    return Point(f"**{hypothesis.statement}**: {hypothesis.rationale}", hypothesis.statement, literals)
+
+
+def _verdicts(name: str, cause: Point, runbook: Runbook, observations: Sequence[Observation]) -> list[Verdict]:
+    return [Verdict(name, item.evidence.evidence_id, judge(cause, runbook, item)) for item in observations]
+
+
+def _propose_causes(case: Case, observations: Sequence[Observation], plan: Plan) -> None:
+    """Hypotheses from the best documents, if there is evidence to test them and nothing is under test."""
+    demand = case.forced_alternatives
+    alive = [item for item in case.hypotheses if item.status in (*_OPEN, HypothesisStatus.VALIDATED)]
+    if not observations or (alive and not demand):
+        return
+    known = {search_text(item.statement) for item in case.hypotheses}
+    for source in ranked_sources(plan):
+        for cause in source.runbook.causes:
+            category = category_of(cause)
+            if search_text(statement_of(cause)) in known or (demand and category is demand.excluded_category):
+                continue
+            known.add(search_text(statement_of(cause)))
+            ref = f"h{len(plan.hypotheses) + 1}"
+            first = not plan.hypotheses
+            plan.hypotheses.append(
+                HypothesisProposal(
+                    ref=ref,
+                    statement=statement_of(cause),
+                    category=category,
+                    initial_likelihood=0.45 if source.is_past_case else 0.4 if first else 0.35,
+                    rationale=rationale_of(cause, source),
+                )
+            )
+            plan.verdicts += _verdicts(ref, cause, source.runbook, observations)
+            if len(plan.hypotheses) >= MAX_NEW_HYPOTHESES:
+                return
+        if len(plan.hypotheses) >= 2:
+            return
+
+
+def ranked_sources(plan: Plan) -> list[Source]:
+    """The sources with causes, those first whose symptom stands in the evidence."""
+    usable = [source for source in plan.sources if source.runbook.causes]
+    return sorted(usable, key=lambda item: -(item.passage.relevance + SYMPTOM_BONUS * (item in plan.fitting)))
+
+
+def category_of(cause: Point) -> HypothesisCategory:
+    """Where the cause would lie, by its words."""
+    for text in (cause.name, cause.text):
+        for category, words in _CATEGORIES:
+            if text and re.search(rf"\b(?:{words})", text, re.IGNORECASE):
+                return category
+    return HypothesisCategory.OTHER
+
+
+# -------------------------------------------------------------------- remedies and requests
+
+
+def _propose_remedies(case: Case, plan: Plan) -> None:
+    """The fix once the cause is known; relief at once where the path is to mitigate first."""
+    pending = [item for item in case.solutions if not item.has_failed]
+    validated = max(case.validated_hypotheses, key=lambda item: item.likelihood, default=None)
+    if case.progress.has(Milestone.ROOT_CAUSE_IDENTIFIED) and validated:
+        origin = origin_of(validated, plan.sources)
+        if origin:
+            source, cause = origin
+            name = _name_of(validated, plan)
+            relief = mitigation(source, "relief", name, cause)
+            fix = permanent_fix(source, "fix", name, cause)
+            if relief and source.runbook.fixes and not any(item.is_mitigation for item in pending):
+                plan.solutions.append(relief)
+            if fix and not any(not item.is_mitigation for item in pending):
+                plan.solutions.append(fix)
+        return
+    selected = case.path_selection
+    first = selected is not None and selected.path is InvestigationPath.MITIGATION_FIRST
+    if first and case.progress.has(Milestone.SYMPTOM_VERIFIED) and not pending:
+        source_of_relief = next((item for item in ranked_sources(plan) if item in plan.fitting), None)
+        relief = mitigation(source_of_relief, "relief", None, None) if source_of_relief else None
+        if relief:
+            plan.solutions.append(relief)
+
+
+def _name_of(hypothesis: Hypothesis, plan: Plan) -> str:
+    """How the proposals call it: by its reference if it is new in this turn, else by its id."""
+    statement = search_text(hypothesis.statement)
+    new = (item.ref for item in plan.hypotheses if search_text(item.statement) == statement)
+    return next(new, hypothesis.hypothesis_id)
+
+
+_QUESTIONS = {
+    Milestone.SYMPTOM_VERIFIED: "The log or the output that shows the error, with its time",
+    Milestone.SCOPE_ASSESSED: "Who and what is affected: users, hosts, services, regions",
+    Milestone.TIMELINE_ESTABLISHED: "When it began, and whether it is still there",
+    Milestone.CHANGES_IDENTIFIED: "What changed shortly before: releases, configuration, scaling, traffic, or nothing",
+}
+
+
+def _request_evidence(case: Case, plan: Plan) -> None:
+    """The next diagnostic step that was not asked for yet, and the next fact that the verification lacks."""
+    asked = {search_text(need.description) for need in case.evidence_needs}
+    pending = next((item for item in case.progress.pending_milestones if item in _QUESTIONS), None)
+    if pending and search_text(_QUESTIONS[pending]) not in asked:
+        critical = pending is Milestone.SYMPTOM_VERIFIED
+        plan.requests.append(EvidenceRequest(description=_QUESTIONS[pending], milestone=pending, critical=critical))
+    if case.progress.has(Milestone.ROOT_CAUSE_IDENTIFIED):
+        return
+    step = next_step(case, plan)
+    if step:
+        commands = commands_of(step)
+        plan.requests.append(
+            EvidenceRequest(
+                description=describe(step),
+                command=commands[0][:1000] if commands else None,
+                data_type="command_output" if commands else None,
+            )
+        )
+
+
+def next_step(case: Case, plan: Plan) -> Point | None:
+    """The first diagnostic step of the document behind the best hypothesis that was not asked for yet."""
+    asked = {search_text(need.description) for need in case.evidence_needs}
+    candidates = sorted(case.hypotheses, key=lambda item: -item.likelihood)
+    origins = [origin_of(item, plan.sources) for item in candidates if item.status in _OPEN]
+    sources = [origin[0] for origin in origins if origin] or list(plan.fitting) or list(plan.sources[:1])
+    for source in {item.document_id: item for item in sources}.values():
+        for step in source.runbook.steps:
+            if (step.text or step.commands) and search_text(describe(step)) not in asked:
+                return step
+    return None
+
+
+def describe(step: Point) -> str:
+    """The step as the description of a request."""
+    return " ".join((step.text or "Run the command").split())[:500]
