@@ -1,0 +1,5 @@
+"""How long the state machines run: 100 runs of 30 steps, or 2,000 of 50 in the nightly profile."""
+
+from hypothesis import settings
+
+MACHINE_SETTINGS = settings(stateful_step_count=50 if settings().max_examples >= 1000 else 30)
