@@ -1,0 +1,1 @@
+"""Embeddings from the words of a text alone, without a model."""

