@@ -1,0 +1,17 @@
+"""The in-memory knowledge repository keeps the contract."""
+
+import pytest
+
+from adapters.memory.knowledge import InMemoryKnowledgeRepository
+from tests.contract.knowledge_repository import KnowledgeRepositoryContractTests
+
+
+class TestInMemoryKnowledgeRepository(KnowledgeRepositoryContractTests):
+    """The contract, in memory."""
+
+    adapter = "memory"
+
+    @pytest.fixture
+    def repository(self) -> InMemoryKnowledgeRepository:
+        """An empty store."""
+        return InMemoryKnowledgeRepository()
