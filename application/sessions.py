@@ -16,7 +16,7 @@ from application.cached_json import Record, update_record
 from domain.access import Action, Actor
 from domain.errors import InvalidInput
 from domain.session import Session
-from domain.values import NO_ATTRIBUTES, Scalar
+from domain.values import Scalar
 from ports.clock import Clock
 from ports.errors import NotFound
 from ports.ids import IdSource
@@ -60,7 +60,7 @@ class SessionService:
         client_id: str | None = None,
         session_type: str = "troubleshooting",
         timeout: timedelta | None = None,  # noqa: ASYNC109 - the idle time of the session, not of this call
-        metadata: Mapping[str, Scalar | None] = NO_ATTRIBUTES,
+        metadata: Mapping[str, Scalar | None] | None = None,
     ) -> OpenedSession:
         """The session of this user on this client: resumed if there is one, else a new one.
 
@@ -83,7 +83,7 @@ class SessionService:
             created_at=now,
             last_activity_at=now,
             expires_at=now + idle,
-            metadata=metadata,
+            metadata=metadata or {},
         )
         known_id = (await self._index(actor.user_id)).get(session.client_id)
         if known_id is not None and (resumed := await self._resume(actor, known_id, timeout)) is not None:
