@@ -15,6 +15,9 @@ from ports.knowledge import KnowledgeRepository
 from ports.vectors import VectorStore
 
 BATCH = 100
+FILES = "files: every file of a case is stored"
+INDEX = "knowledge: every piece is indexed by meaning"
+MODEL = "embeddings: the model works"
 
 
 class Verdict(StrEnum):
@@ -43,12 +46,12 @@ class Doctor:
         *,
         stores: Mapping[str, object],
         cases: CaseRepository,
-        blobs: BlobStore,
+        blobs: BlobStore | None,
         documents: KnowledgeRepository,
         vectors: VectorStore | None,
         embeddings: EmbeddingGenerator | None,
     ) -> None:
-        """``stores`` maps names to adapters; ``vectors`` and ``embeddings`` are None if they cannot be opened now."""
+        """``stores`` maps names to adapters. What a running server has to itself is None, and its checks are skipped."""
         self._stores = stores
         self._cases = cases
         self._blobs = blobs
@@ -63,9 +66,9 @@ class Doctor:
         for name, store in self._stores.items():
             if isinstance(store, SupportsIntegrityCheck):
                 yield await self._is_sound(name, store)
-        yield await self._files_are_there(deep=deep)
-        yield await self._index_is_complete()
-        yield await self._embeds()
+        yield await self._files_are_there(self._blobs, deep=deep) if self._blobs else _skipped(FILES)
+        yield await self._index_is_complete(self._vectors) if self._vectors else _skipped(INDEX)
+        yield await self._embeds(self._embeddings) if self._embeddings else _skipped(MODEL)
 
     async def _answers(self, name: str, store: object) -> Finding:
         check = f"{name}: answers"
@@ -88,36 +91,20 @@ class Doctor:
             return Finding(check, Verdict.PROBLEM, "; ".join(problems[:3]) + more)
         return Finding(check, Verdict.OK, "everything stored can be read back")
 
-    async def _files_are_there(self, *, deep: bool) -> Finding:
-        check = "files: every file of a case is stored"
+    async def _files_are_there(self, blobs: BlobStore, *, deep: bool) -> Finding:
         expected: dict[str, str] = {}
         after = None
         while cases := await self._cases.scan(after=after, limit=BATCH):
             after = cases[-1].case_id
             expected |= {file.content_ref: file.sha256 for case in cases for file in case.uploaded_files}
-        damaged = [key for key, sha256 in expected.items() if not await self._file_is_intact(key, sha256, deep=deep)]
+        damaged = [key for key, sha256 in expected.items() if not await _is_intact(blobs, key, sha256, deep=deep)]
         if damaged:
             return Finding(
-                check, Verdict.PROBLEM, f"{len(damaged)} of {len(expected)} are missing or damaged, e.g. {damaged[0]}"
+                FILES, Verdict.PROBLEM, f"{len(damaged)} of {len(expected)} are missing or damaged: {damaged[0]}"
             )
-        return Finding(check, Verdict.OK, f"{len(expected)} files")
+        return Finding(FILES, Verdict.OK, f"{len(expected)} files")
 
-    async def _file_is_intact(self, key: str, sha256: str, *, deep: bool) -> bool:
-        info = await self._blobs.stat(key)
-        if info is None or info.sha256 != sha256:
-            return False
-        if deep:
-            try:
-                async for _ in await self._blobs.open(key):
-                    pass
-            except PortError:
-                return False
-        return True
-
-    async def _index_is_complete(self) -> Finding:
-        check = "knowledge: every piece is indexed by meaning"
-        if self._vectors is None:
-            return Finding(check, Verdict.SKIPPED, "the vector store is in use by the running server")
+    async def _index_is_complete(self, vectors: VectorStore) -> Finding:
         total = missing = 0
         after = None
         while documents := await self._documents.scan(after=after, limit=BATCH):
@@ -125,22 +112,32 @@ class Doctor:
             for document in documents:
                 ids = [chunk.chunk_id for chunk in await self._documents.chunks_of(document.document_id)]
                 total += len(ids)
-                missing += len(ids) - len(await self._vectors.get(ids))
+                missing += len(ids) - len(await vectors.get(ids))
         if missing:
-            return Finding(
-                check,
-                Verdict.PROBLEM,
-                f"{missing} of {total} pieces are missing; run `faultmaven knowledge reindex`",
-            )
-        return Finding(check, Verdict.OK, f"{total} pieces")
+            remedy = "run `faultmaven knowledge reindex`"
+            return Finding(INDEX, Verdict.PROBLEM, f"{missing} of {total} pieces are missing; {remedy}")
+        return Finding(INDEX, Verdict.OK, f"{total} pieces")
 
-    async def _embeds(self) -> Finding:
-        check = "embeddings: the model works"
-        if self._embeddings is None:
-            return Finding(check, Verdict.SKIPPED, "not loaded beside the running server")
+    async def _embeds(self, embeddings: EmbeddingGenerator) -> Finding:
         try:
-            vector = await self._embeddings.embed_query("connection refused")
+            vector = await embeddings.embed_query("connection refused")
         except PortError as error:
-            return Finding(check, Verdict.PROBLEM, str(error))
-        space = self._embeddings.space
-        return Finding(check, Verdict.OK, f"{space.model_id}, {len(vector)} dimensions")
+            return Finding(MODEL, Verdict.PROBLEM, str(error))
+        return Finding(MODEL, Verdict.OK, f"{embeddings.space.model_id}, {len(vector)} dimensions")
+
+
+async def _is_intact(blobs: BlobStore, key: str, sha256: str, *, deep: bool) -> bool:
+    info = await blobs.stat(key)
+    if info is None or info.sha256 != sha256:
+        return False
+    if deep:
+        try:
+            async for _ in await blobs.open(key):
+                pass
+        except PortError:
+            return False
+    return True
+
+
+def _skipped(check: str) -> Finding:
+    return Finding(check, Verdict.SKIPPED, "the running server has it to itself; stop the server to look")

@@ -37,7 +37,6 @@ class Records:
     cases: CaseRepository
     users: UserRepository
     documents: KnowledgeRepository
-    blobs: BlobStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ class Ports:
     ids: IdSource
     records: Records
     sessions: CacheStore
+    blobs: BlobStore
     vectors: VectorStore
     embeddings: EmbeddingGenerator
     language_model: LanguageModel
@@ -60,7 +60,7 @@ class Ports:
                 "cases": self.records.cases,
                 "users": self.records.users,
                 "sessions": self.sessions,
-                "files": self.records.blobs,
+                "files": self.blobs,
                 "vectors": self.vectors,
             }
         )
@@ -101,7 +101,7 @@ async def _shut_down(container: Any) -> None:
 
 @asynccontextmanager
 async def opened_records(settings: Settings) -> AsyncIterator[Records]:
-    """Cases, users, documents and files. The caller holds the data folder, or another process serves from it."""
+    """Cases, users and documents. The caller holds the data folder, or another process serves from it."""
     async with AsyncExitStack() as stack:
         yield await _records(_Technologies(settings, stack))
 
@@ -127,6 +127,7 @@ async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]
             ids=RandomIds(),
             records=records,
             sessions=sessions,
+            blobs=await _blobs(technologies),
             vectors=vectors,
             embeddings=embeddings,
             language_model=_language_model(settings),
@@ -138,7 +139,7 @@ async def _records(technologies: _Technologies) -> Records:
     cases = await technologies.keep(container.cases())
     documents = await technologies.keep(container.documents())
     users = await technologies.keep(_relational(technologies, technologies.settings.user_storage_type).users())
-    return Records(cases, users, documents, await _blobs(technologies))
+    return Records(cases, users, documents)
 
 
 def _relational(technologies: _Technologies, kind: str) -> Any:

@@ -92,7 +92,7 @@ class ProcessRuntime(Runtime):
                 doctor = Doctor(
                     stores=ports.stores,
                     cases=ports.records.cases,
-                    blobs=ports.records.blobs,
+                    blobs=ports.blobs,
                     documents=ports.records.documents,
                     vectors=ports.vectors,
                     embeddings=ports.embeddings,
@@ -102,9 +102,9 @@ class ProcessRuntime(Runtime):
             findings.append(Finding("data folder", Verdict.OK, f"in use by {holder_of(settings.faultmaven_data_dir)}"))
             async with opened_records(settings) as records:
                 doctor = Doctor(
-                    stores={"cases": records.cases, "users": records.users, "files": records.blobs},
+                    stores={"cases": records.cases, "users": records.users},
                     cases=records.cases,
-                    blobs=records.blobs,
+                    blobs=None,
                     documents=records.documents,
                     vectors=None,
                     embeddings=None,

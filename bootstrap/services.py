@@ -16,7 +16,7 @@ def assemble(settings: Settings, ports: Ports) -> ServicesContainer:
         cases=ports.records.cases,
         users=ports.records.users,
         documents=ports.records.documents,
-        blobs=ports.records.blobs,
+        blobs=ports.blobs,
         sessions=ports.sessions,
         vectors=ports.vectors,
         embeddings=ports.embeddings,
