@@ -15,11 +15,12 @@ from datetime import datetime, timedelta
 from application.cached_json import Record, update_record
 from application.errors import Forbidden, TokenExpired, Unauthenticated
 from application.passwords import Passwords
+from application.retries import retry_conflicts
 from domain.access import Actor
 from domain.errors import InvalidInput
 from domain.user import Role, User
 from ports.clock import Clock
-from ports.errors import AlreadyExists, Conflict, NotFound
+from ports.errors import AlreadyExists, NotFound
 from ports.ids import IdSource
 from ports.paging import Page
 from ports.sessions import CacheStore
@@ -30,7 +31,6 @@ REFRESH = "fm_rt_"
 ROTATION_GRACE = timedelta(seconds=10)
 MAX_TOKENS = 100
 """Live tokens of one user; one more revokes the oldest."""
-SAVE_ATTEMPTS = 10
 _TICK = timedelta(microseconds=1)
 _WRONG_CREDENTIALS = "Unknown user name or wrong password."
 _BAD_TOKEN = "The sign-in is no longer valid. Please sign in again."  # noqa: S105 - a message
@@ -274,12 +274,10 @@ class UserService:
         return SignedIn(user, await self._issue(user))
 
     async def _change(self, user_id: str, change: Callable[[User], User]) -> User:
-        for _ in range(SAVE_ATTEMPTS):
-            try:
-                return await self._users.save(change(await self.get_user(user_id)))
-            except Conflict:
-                continue
-        return await self._users.save(change(await self.get_user(user_id)))
+        async def attempt() -> User:
+            return await self._users.save(change(await self.get_user(user_id)))
+
+        return await retry_conflicts(attempt)
 
     async def _issue(self, user: User) -> Tokens:
         now = self._clock.now()

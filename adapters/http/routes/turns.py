@@ -57,12 +57,7 @@ _FORM: dict[str, Any] = {
                         "source_url": _TEXT,
                         "intent_type": {
                             **_TEXT,
-                            "enum": [
-                                intents.CONVERSATION,
-                                intents.TRANSITION,
-                                intents.CONFIRMATION,
-                                intents.HYPOTHESIS,
-                            ],
+                            "enum": list(intents.KINDS),
                         },
                         "intent_data": {**_TEXT, "description": "A JSON object, e.g. the intent of an action."},
                     },

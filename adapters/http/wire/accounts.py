@@ -147,7 +147,15 @@ class SessionAnswer(Answer):
     @classmethod
     def of(cls, session: Session) -> SessionAnswer:
         """``session`` for a client."""
-        return cls(**_fields(session))
+        return SessionAnswer(
+            session_id=session.session_id,
+            user_id=session.user_id,
+            client_id=session.client_id,
+            session_type=session.session_type,
+            created_at=session.created_at,
+            expires_at=session.expires_at,
+            last_activity=session.last_activity_at,
+        )
 
 
 class OpenedSessionAnswer(SessionAnswer):
@@ -160,7 +168,7 @@ class OpenedSessionAnswer(SessionAnswer):
     def of_opened(cls, opened: OpenedSession) -> OpenedSessionAnswer:
         """The opened session for a client."""
         message = "Session resumed" if opened.resumed else "Session created"
-        return cls(**_fields(opened.session), session_resumed=opened.resumed, message=message)
+        return cls(**dict(SessionAnswer.of(opened.session)), session_resumed=opened.resumed, message=message)
 
 
 class SessionList(Answer):
@@ -168,15 +176,3 @@ class SessionList(Answer):
 
     sessions: list[SessionAnswer]
     total_count: int
-
-
-def _fields(session: Session) -> dict[str, str | datetime]:
-    return {
-        "session_id": session.session_id,
-        "user_id": session.user_id,
-        "client_id": session.client_id,
-        "session_type": session.session_type,
-        "created_at": session.created_at,
-        "expires_at": session.expires_at,
-        "last_activity": session.last_activity_at,
-    }
