@@ -9,7 +9,7 @@ from tests.contract.case_repository import CaseRepositoryContractTests
 class TestInMemoryCaseRepository(CaseRepositoryContractTests):
     """The contract, in memory."""
 
-    adapter = "memory"
+    adapter = "inmemory"
 
     @pytest.fixture
     def repository(self) -> InMemoryCaseRepository:

@@ -9,7 +9,7 @@ from tests.contract.knowledge_repository import KnowledgeRepositoryContractTests
 class TestInMemoryKnowledgeRepository(KnowledgeRepositoryContractTests):
     """The contract, in memory."""
 
-    adapter = "memory"
+    adapter = "inmemory"
 
     @pytest.fixture
     def repository(self) -> InMemoryKnowledgeRepository:

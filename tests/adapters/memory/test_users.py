@@ -9,7 +9,7 @@ from tests.contract.user_repository import UserRepositoryContractTests
 class TestInMemoryUserRepository(UserRepositoryContractTests):
     """The contract, in memory."""
 
-    adapter = "memory"
+    adapter = "inmemory"
 
     @pytest.fixture
     def repository(self) -> InMemoryUserRepository:
