@@ -87,27 +87,24 @@ class StagedFile:
 
     def write(self, data: bytes) -> None:
         """Append ``data``."""
-        if self._descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, _FILE_MODE)
+        descriptor = self._opened()
         rest = memoryview(data)
         while rest:
-            rest = rest[os.write(self._descriptor, rest) :]
+            rest = rest[os.write(descriptor, rest) :]
 
     def overwrite_start(self, data: bytes) -> None:
         """Replace the first bytes of what has been written."""
-        if self._descriptor is None or os.pwrite(self._descriptor, data, 0) != len(data):
+        if os.pwrite(self._opened(), data, 0) != len(data):
             raise OSError(errno.EIO, os.strerror(errno.EIO), str(self._path))
 
     def publish(self, target: Path) -> None:
-        """Synchronise the file and give it its name; it must have been written to.
+        """Synchronise the file and give it its name.
 
         Raises:
             OutcomeUnknown: it is in its place, but may not survive a power failure.
         """
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
-            self._close()
+        os.fsync(self._opened())
+        self._close()
         try:
             self._path.rename(target)
         except FileNotFoundError:
@@ -119,6 +116,12 @@ class StagedFile:
         """Remove what was written, unless it has been published."""
         self._close()
         self._path.unlink(missing_ok=True)
+
+    def _opened(self) -> int:
+        if self._descriptor is None:
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            self._descriptor = os.open(self._path, flags, _FILE_MODE)
+        return self._descriptor
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None

@@ -7,7 +7,7 @@ from tests.contract.blob_store import BlobStoreContractTests
 
 
 class TestInMemoryBlobStore(BlobStoreContractTests):
-    adapter = "inmemory"
+    adapter = "memory"
 
     @pytest.fixture
     def store(self) -> InMemoryBlobStore:

@@ -22,11 +22,11 @@ def neighbour(clock: FakeClock) -> InMemorySessionStore:
 
 
 class TestInMemorySessionStore(SessionStoreContractTests):
-    adapter = "inmemory"
+    adapter = "memory"
 
 
 class TestInMemoryCacheStore(CacheStoreContractTests):
-    adapter = "inmemory"
+    adapter = "memory"
 
 
 @pytest.fixture
