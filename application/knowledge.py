@@ -370,7 +370,7 @@ class KnowledgeService:
         self, source: SourceDocument, scope: Scope, origin: Origin, created_by: str, now: datetime
     ) -> str:
         fingerprint = _sha256(
-            "\0".join((source.title, source.document_type, source.version or "", *source.tags, source.content))
+            "\x1f".join((source.title, source.document_type, source.version or "", *source.tags, source.content))
         )
         known = await self._documents.get_by_source(scope, source.source_key)
         if known is None and origin is Origin.STARTER:
