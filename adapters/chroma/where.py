@@ -1,0 +1,38 @@
+"""The part of the filter language on which Chroma and `domain.filter` agree."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from domain.filter import And, Comparison, Filter, Operator, Or
+
+
+def to_chroma(condition: Filter) -> dict[str, Any] | None:
+    """``condition`` in Chroma's form, or None if Chroma means something else by it.
+
+    They agree on equality and membership of texts. Chroma's ``$ne`` and ``$nin`` also match records without the field,
+    and it compares numbers by the kind in which they are stored; `domain.filter.matches` decides such filters.
+    """
+    match condition:
+        case Comparison(field, Operator.EQ | Operator.IN, values) if all(isinstance(value, str) for value in values):
+            return {field: {"$in": list(values)}}
+        case And(parts) | Or(parts):
+            translated = [part for part in map(to_chroma, parts) if part is not None]
+            if len(translated) < len(parts):
+                return None
+            if len(translated) == 1:
+                return translated[0]
+            return {"$and" if isinstance(condition, And) else "$or": translated}
+    return None
+
+
+def to_json(condition: Filter) -> dict[str, Any]:
+    """``condition`` in its written form, which `domain.filter.parse_filter` reads."""
+    match condition:
+        case And(parts):
+            return {"$and": [to_json(part) for part in parts]}
+        case Or(parts):
+            return {"$or": [to_json(part) for part in parts]}
+        case Comparison(field, operator, values):
+            several = operator in (Operator.IN, Operator.NIN)
+            return {field: {operator.value: list(values) if several else values[0]}}
