@@ -69,7 +69,7 @@ class Engine:
             raise Refusal(
                 "space",
                 f"the collection {collection!r} holds vectors of {found.get('model_id')} with {found.get('dimension')} "
-                f"dimensions, but the chosen embedder is {model_id} with {dimension}. Choose the embedder that filled it, "
+                f"dimensions, but the chosen embedder is {model_id} with {dimension}. Choose the one that filled it, "
                 "or name another collection (CHROMADB_COLLECTION) and run `faultmaven knowledge reindex`.",
             )
         self._ids: list[str] = sorted(self._collection.get(include=[])["ids"])
