@@ -6,11 +6,11 @@ to say goes to the log only.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -53,7 +53,7 @@ from ports.errors import (
 RETRY_SECONDS = 2
 SHOWN_KEY = 64
 
-log = structlog.get_logger("faultmaven.http")
+log = logging.getLogger("faultmaven.http")
 
 
 class FieldProblem(BaseModel):
@@ -174,10 +174,8 @@ def record(error: Exception, explanation: Explanation, metrics: Metrics, request
     elif isinstance(error, PortError) and not isinstance(error, (NotFound, AlreadyExists)):
         metrics.store_errors.labels(explanation.code.lower()).inc()
     if explanation.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        unexpected = explanation is _UNEXPECTED
-        log.error(
-            "request_failed", request_id=request_id, code=explanation.code, error=repr(error), exc_info=unexpected
-        )
+        extra = {"request_id": request_id, "code": explanation.code, "error": repr(error)}
+        log.error("request_failed", extra=extra, exc_info=error if explanation is _UNEXPECTED else None)
 
 
 def install(app: FastAPI, metrics: Metrics) -> None:

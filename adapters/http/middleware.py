@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import secrets
 import time
 from collections.abc import Mapping
 
-import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
@@ -27,7 +27,7 @@ SECURITY_HEADERS: Mapping[str, str] = {
     "Cache-Control": "no-store",
 }
 
-log = structlog.get_logger("faultmaven.access")
+log = logging.getLogger("faultmaven.access")
 
 
 class Observe:
@@ -72,15 +72,15 @@ class Observe:
         if status == 401:
             self._metrics.auth_failures.inc()
         if scope["path"] not in PROBES:
-            log.info(
-                "http_request",
-                request_id=scope["state"]["request_id"],
-                method=method,
-                route=route,
-                status=status,
-                duration_ms=round(seconds * 1000, 1),
-                actor_id=scope["state"].get("actor_id"),
-            )
+            extra = {
+                "request_id": scope["state"]["request_id"],
+                "method": method,
+                "route": route,
+                "status": status,
+                "duration_ms": round(seconds * 1000, 1),
+                "actor_id": scope["state"].get("actor_id"),
+            }
+            log.info("http_request", extra=extra)
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
