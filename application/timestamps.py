@@ -8,8 +8,9 @@ from datetime import UTC, datetime
 _ISO = r"\d{4}[-/]\d\d[-/]\d\d[T ]\d\d:\d\d:\d\d(?:[.,]\d{1,9})?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d)\b)?"
 _ACCESS = r"\d\d/[A-Z][a-z]{2}/\d{4}:\d\d:\d\d:\d\d [+-]\d{4}"
 _SYSLOG = r"[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d"
-_CLOCK = r"\d\d:\d\d:\d\d(?:[.,]\d{1,6})?"
-_TIMESTAMP = re.compile(rf"{_ISO}|{_ACCESS}|\b{_SYSLOG}|\b{_CLOCK}")
+# A bare time of day may as well be a duration, unless the line begins with it.
+_CLOCK = r"(?<!.)\W{0,2}\d\d:\d\d:\d\d(?:[.,]\d{1,6})?"
+_TIMESTAMP = re.compile(rf"{_ISO}|{_ACCESS}|\b{_SYSLOG}|{_CLOCK}")
 _SEARCHED = 200
 """A line carries its time near its beginning."""
 
@@ -17,7 +18,7 @@ _SEARCHED = 200
 def find_timestamp(text: str) -> str | None:
     """The first time in the line as it is written there, without fractions of a second."""
     found = _TIMESTAMP.search(text[:_SEARCHED])
-    return re.sub(r"[.,]\d+", "", found[0]) if found else None
+    return re.sub(r"[.,]\d+", "", found[0]).strip(" [(") if found else None
 
 
 def parse_timestamp(text: str) -> datetime | None:

@@ -32,7 +32,7 @@ from domain.proposals import (
     StanceProposal,
 )
 from domain.terms import terms
-from domain.turn import TurnInput, TurnResult, apply_turn
+from domain.turn import TurnInput, apply_turn
 from domain.values import search_text
 from ports.language_model import TurnContext
 
@@ -97,7 +97,6 @@ class Plan:
     reading: ProblemReading | None = None
     fitting: tuple[Source, ...] = ()
     """The documents whose symptom stands in the evidence."""
-    outcome: TurnResult | None = None
 
     def updates(self) -> ModelUpdates:
         """The proposals."""
@@ -120,8 +119,8 @@ class Plan:
         )
 
 
-def plan_turn(context: TurnContext) -> Plan:
-    """The proposals for an investigating case, and the case that they lead to."""
+def plan_turn(context: TurnContext) -> tuple[Plan, Case]:
+    """The proposals for an investigating case, and the case that they lead to, in which new ids are placeholders."""
     case = context.case
     observations = [Observation.of(item) for item in case.evidence]
     sources = sources_of(context.passages)
@@ -139,17 +138,16 @@ def plan_turn(context: TurnContext) -> Plan:
             cause, runbook = _cause_of(hypothesis, case, origins)
             plan.verdicts += _verdicts(hypothesis.hypothesis_id, cause, runbook, fresh)
     _propose_causes(case, observations, plan)
-    simulated = simulate(context, plan).case
-    _propose_remedies(simulated, plan)
-    _request_evidence(simulated, plan)
-    plan.outcome = simulate(context, plan)
-    return plan
+    weighed = _simulate(context, plan)
+    _propose_remedies(weighed, plan)
+    _request_evidence(weighed, plan)
+    return plan, _simulate(context, plan)
 
 
-def simulate(context: TurnContext, plan: Plan) -> TurnResult:
-    """What the domain makes of the proposals; ids are placeholders."""
+def _simulate(context: TurnContext, plan: Plan) -> Case:
+    """What the domain makes of the proposals."""
     numbers = count(1)
-    return apply_turn(
+    result = apply_turn(
         context.case,
         TurnInput(
             user_text=context.message,
@@ -160,6 +158,7 @@ def simulate(context: TurnContext, plan: Plan) -> TurnResult:
             updates=plan.updates(),
         ),
     )
+    return result.case
 
 
 # -------------------------------------------------------------------- the problem

@@ -14,7 +14,8 @@ from adapters.playbook.investigation import Plan, describe, plan_turn
 from adapters.playbook.remedies import commands_of
 from adapters.playbook.runbook import Point
 from adapters.playbook.signals import Signals, read_signals
-from adapters.playbook.sources import Source, escape, origin_of, sources_of
+from adapters.playbook.sources import Source, origin_of, sources_of
+from application.markdown import escape
 from domain.case import Case
 from domain.hypothesis import HypothesisStatus
 from domain.milestones import Milestone
@@ -114,9 +115,7 @@ def _understood(statement: str | None, agreed: str | None, signals: Signals, *, 
 
 def _files(case: Case) -> str:
     rows = [
-        f"- {escape(item.filename)}: {escape(item.preprocessing_summary)}"
-        for item in case.uploaded_files[-5:]
-        if item.preprocessing_summary
+        f"- {escape(item.preprocessing_summary)}" for item in case.uploaded_files[-5:] if item.preprocessing_summary
     ]
     return wording.section("Files so far", rows)
 
@@ -148,9 +147,8 @@ def _first_reading(signals: Signals, sources: Sequence[Source]) -> ProblemReadin
 
 
 def _investigate(context: TurnContext) -> ModelReply:
-    plan = plan_turn(context)
-    assert plan.outcome is not None  # noqa: S101  plan_turn always fills it in
-    before, after = context.case, plan.outcome.case
+    plan, after = plan_turn(context)
+    before = context.case
     found_cause = before.root_cause_conclusion is None and after.root_cause_conclusion is not None
     step = _asked_step(plan)
     used = _used(plan, after)
@@ -252,10 +250,9 @@ def _waiting(case: Case) -> bool:
 def _step_actions(step: Point | None) -> tuple[SuggestedAction, ...]:
     if step is None:
         return ()
-    label = describe(step)[:80]
-    commands = commands_of(step)
-    runs = tuple(SuggestedAction(ActionType.RUN, label, payload=command) for command in commands[:2])
-    return (*runs, SuggestedAction(ActionType.EVIDENCE, f"Output of: {label}"[:80], body=step.notes or None))
+    label = describe(step)
+    runs = (SuggestedAction(ActionType.RUN, label[:100], payload=command) for command in commands_of(step)[:2])
+    return (*runs, SuggestedAction(ActionType.EVIDENCE, label, body=step.notes or None))
 
 
 def _question_actions(plan: Plan) -> tuple[SuggestedAction, ...]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from domain.problem import ProblemType, Severity, TemporalState, UrgencyLevel
 
 MAX_STATEMENT = 400
+MAX_SCENE = 120
 
 _STRONG = re.compile(
     r"\b(?:errors?|fail(?:s|ed|ing|ures?)?|down|outage|broken|crash\w*|refus\w+|reject\w*|timeouts?|timed? out"
@@ -86,16 +87,22 @@ def read_signals(text: str) -> Signals:
 
 
 def _statement(text: str) -> str | None:
-    """The first sentence with a sign of trouble, and the one before it, which sets the scene. A question is none."""
-    sentences = [sentence.strip() for sentence in _SENTENCE.split(text) if sentence.strip()]
+    """The sentences with a sign of trouble, the sentence before them setting the scene. A mere question is none."""
+    sentences = [" ".join(sentence.split()) for sentence in _SENTENCE.split(text) if sentence.strip()]
     for pattern in (_STRONG, _MODERATE):
-        for position, sentence in enumerate(sentences):
-            asks = _QUESTION.match(sentence) or sentence.endswith("?")
-            if pattern.search(sentence) and not (asks and pattern is _MODERATE):
-                before = sentences[position - 1] if position else ""
-                joined = f"{before} {sentence}" if before and len(before) < 120 else sentence
-                return " ".join(joined.split())[:MAX_STATEMENT]
+        named = [position for position, sentence in enumerate(sentences) if _names_trouble(sentence, pattern)]
+        if named:
+            first = named[0] - 1 if named[0] and len(sentences[named[0] - 1]) < MAX_SCENE else named[0]
+            kept = [sentences[position] for position in sorted({first, *named})]
+            while len(kept) > 1 and len(" ".join(kept)) > MAX_STATEMENT:
+                kept.pop()
+            return " ".join(kept)[:MAX_STATEMENT]
     return None
+
+
+def _names_trouble(sentence: str, pattern: re.Pattern[str]) -> bool:
+    asks = _QUESTION.match(sentence) or sentence.endswith("?")
+    return bool(pattern.search(sentence)) and not (asks and pattern is _MODERATE)
 
 
 def _severity(text: str, *, strong: bool, moderate: bool) -> Severity:

@@ -7,11 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from adapters.playbook.runbook import Point, Runbook, parse_runbook
+from application.markdown import escape
 from domain.hypothesis import Hypothesis
 from domain.knowledge import KnowledgeType
 from ports.language_model import Passage
 
 MAX_SOURCES = 5
+NEAR_THE_BEST = 0.6
+"""A document that is less relevant than this share of the best one is not worked with."""
 
 _DOCUMENT_ID = re.compile(r"kb_[0-9a-f]{16}")
 
@@ -49,7 +52,9 @@ def sources_of(passages: Sequence[Passage]) -> tuple[Source, ...]:
             best[passage.document.document_id] = passage
     ranked = sorted(best.values(), key=lambda passage: (-passage.relevance, passage.document.document_id))
     sources = [Source(item, parse_runbook(item.document.title, item.document.content)) for item in ranked]
-    return tuple(source for source in sources if source.runbook.is_usable)[:MAX_SOURCES]
+    usable = [source for source in sources if source.runbook.is_usable]
+    floor = NEAR_THE_BEST * max((source.passage.relevance for source in usable), default=0.0)
+    return tuple(source for source in usable if source.passage.relevance >= floor)[:MAX_SOURCES]
 
 
 def origin_of(hypothesis: Hypothesis, sources: Sequence[Source]) -> tuple[Source, Point] | None:
@@ -73,17 +78,3 @@ def rationale_of(cause: Point, source: Source) -> str:
     """Why the cause explains the problem, by its document."""
     detail = cause.detail if cause.name else cause.text
     return f"{detail[:800]} (after the document {source.document_id}, {source.passage.document.title[:120]})"
-
-
-def escape(text: str) -> str:
-    """Text of others, so that it cannot become Markdown."""
-    return re.sub(r"([\\`*_{}\[\]<>#|~])", r"\\\1", " ".join(text.split()))
-
-
-def code(text: str) -> str:
-    """Text of others as inline code, whatever back-ticks it holds."""
-    flat = " ".join(text.split())
-    runs = {len(run) for run in re.findall(r"`+", flat)}
-    fence = "`" * next(length for length in range(1, len(runs) + 2) if length not in runs)
-    padding = " " if flat.startswith("`") or flat.endswith("`") else ""
-    return f"{fence}{padding}{flat}{padding}{fence}"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence
 from adapters.playbook.investigation import Finding, Plan, Verdict
 from adapters.playbook.remedies import commands_of
 from adapters.playbook.runbook import Point
-from adapters.playbook.sources import Source, code, escape
+from adapters.playbook.sources import Source
+from application.markdown import code, escape, fenced
 from domain.case import Case
 from domain.evidence import Evidence
 from domain.hypothesis import EvidenceStance, Hypothesis, HypothesisStatus
@@ -34,6 +35,7 @@ STANCES = {
     EvidenceStance.STRONGLY_CONTRADICTS: "strongly contradicts",
     EvidenceStance.IRRELEVANT: "irrelevant",
 }
+_UNDECIDED = (EvidenceStance.NEUTRAL, EvidenceStance.IRRELEVANT)
 MAX_ROWS = 8
 
 
@@ -78,6 +80,8 @@ def hypotheses_section(before: Case, plan: Plan, after: Case) -> str:
         state = "" if item.status is HypothesisStatus.ACTIVE else f", **{item.status}**"
         judged = "<br>".join(_verdict(verdict) for verdict in verdicts.get(item.hypothesis_id, ())) or "not judged now"
         rows.append(f"| {escape(item.statement)} | {moved}{state} | {judged} |")
+    neutral = [item.judgement.reasoning for item in plan.verdicts if item.judgement.stance is EvidenceStance.NEUTRAL]
+    rows += ["", f"Neutral: {escape(neutral[0])}"] if neutral else []
     return section("Hypotheses", rows)
 
 
@@ -92,8 +96,10 @@ def _by_hypothesis(plan: Plan, after: Case) -> dict[str, list[Verdict]]:
 
 
 def _verdict(verdict: Verdict) -> str:
-    stance = STANCES[verdict.judgement.stance]
-    return f"`{verdict.evidence_id}` {stance}: {escape(verdict.judgement.reasoning)}"
+    stance = verdict.judgement.stance
+    said = f"`{verdict.evidence_id}` {STANCES[stance]}"
+    # What decides nothing is named, but explained only once, below the table.
+    return said if stance in _UNDECIDED else f"{said}: {escape(verdict.judgement.reasoning)}"
 
 
 def cause_section(case: Case, newly: bool) -> str:
@@ -123,7 +129,7 @@ def step_section(step: Point | None) -> str:
     """The next diagnostic step with its commands."""
     if step is None:
         return ""
-    rows = [step.text, *(fenced(command) for command in commands_of(step))]
+    rows = [step.text, *(fenced(command, "sh") for command in commands_of(step))]
     if step.notes:
         rows.append(f"How to read it: {step.notes}")
     return section("Next step", rows)
@@ -149,14 +155,6 @@ def standing(hypotheses: Sequence[Hypothesis]) -> str:
 def section(title: str, rows: Sequence[str]) -> str:
     """A titled block; nothing if there are no rows."""
     return "\n".join([f"### {title}", "", *rows]).rstrip() if rows else ""
-
-
-def fenced(text: str) -> str:
-    """A block of code, whatever it holds."""
-    fence = "```"
-    while fence in text:
-        fence += "`"
-    return f"{fence}sh\n{text}\n{fence}"
 
 
 def compose(parts: Iterable[str]) -> str:
