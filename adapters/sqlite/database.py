@@ -27,7 +27,6 @@ T = TypeVar("T")
 Synchronous = Literal["FULL", "NORMAL"]
 
 _CACHED_STATEMENTS = 256
-_ROWS_AT_ONCE = 64
 _JOURNAL_SIZE_LIMIT = 64 * 2**20
 
 # At level DEBUG the driver logs every operation with its arguments, which are the texts of the users.
@@ -37,7 +36,11 @@ logging.getLogger("aiosqlite").setLevel(logging.INFO)
 class _Worker(aiosqlite.Connection):
     """A connection whose thread runs functions."""
 
-    waiting = 0
+    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
+        super().__init__(connect, iter_chunk_size=64)
+        self.waiting = 0
+        # Else a process that ends without closing the file, because of an error, would wait for the thread forever.
+        self._thread.daemon = True
 
     async def run(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)``. It is queued before this coroutine first suspends."""
@@ -104,7 +107,7 @@ class SqliteDatabase:
         """
         await asyncio.to_thread(prepare, path, busy_timeout=busy_timeout)
         workers = [
-            _Worker(partial(_connect, path, synchronous, busy_timeout, query_only=index > 0), _ROWS_AT_ONCE)
+            _Worker(partial(_connect, path, synchronous, busy_timeout, query_only=index > 0))
             for index in range(1 + readers)
         ]
         try:
