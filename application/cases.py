@@ -11,13 +11,14 @@ from application.authorization import authorize
 from application.errors import NotEnoughContext
 from application.knowledge import KnowledgeService
 from application.retries import retry_conflicts
+from application.naming import name_after
 from application.retrieval import KnowledgeHit
 from domain.access import Action, Actor
 from domain.analytics import CaseAnalytics
 from domain.case import Case, CasePriority
 from domain.message import Message, MessageRole
 from domain.status import CaseStatus
-from domain.title import fallback_title, is_meaningful, placeholder_title, word_limit
+from domain.title import is_meaningful, placeholder_title, word_limit
 from ports.blobs import BlobStore
 from ports.cases import CaseFilter, CaseRepository
 from ports.clock import Clock
@@ -189,7 +190,7 @@ class CaseService:
             return GeneratedTitle(case.title, "existing")
         said = await self._said(case)
         text = next((item for item in (*said, hint or "") if len(item.split()) >= MIN_TITLE_WORDS), "")
-        title = fallback_title(text, max_words=word_limit(max_words)) if text else None
+        title = name_after(text, word_limit(max_words)) if text else None
         if title is None:
             raise NotEnoughContext(
                 "There is not enough to name the case after. Describe the problem in a sentence first."

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 
+_CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
 _MARKS = re.compile(r"([\\`*{}\[\]<>#|~]|(?<!\w)_|_(?!\w))")
 _BLOCK = re.compile(r"(\d+)([.)])(?=\s)|([-+=])(?=\s|[-+=]|$)")
 
 
 def escape(text: str) -> str:
-    """The text in one line, without a character that Markdown or HTML would act on."""
-    flat = _MARKS.sub(r"\\\1", " ".join(text.split()))
-    return _BLOCK.sub(_escape_block, flat, count=1) if _BLOCK.match(flat) else flat
+    """The text in one line, without a character that Markdown or HTML would act on; inline code in it stays code."""
+    parts = _CODE.split(" ".join(text.split()))
+    return "".join(code(part) if position % 2 else _plain(part) for position, part in enumerate(parts))
 
 
 def code(text: str) -> str:
@@ -28,6 +29,11 @@ def fenced(text: str, language: str = "") -> str:
     longest = max((len(run) for run in re.findall(r"`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"
+
+
+def _plain(text: str) -> str:
+    flat = _MARKS.sub(r"\\\1", text)
+    return _BLOCK.sub(_escape_block, flat, count=1) if _BLOCK.match(flat) else flat
 
 
 def _escape_block(found: re.Match[str]) -> str:

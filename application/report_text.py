@@ -84,7 +84,7 @@ def _facts(case: Case, at: datetime) -> str:
     problem = case.problem_verification
     rows = [
         ["Case", code(case.case_id)],
-        ["Status", case.status if case.closure_reason is None else f"{case.status} ({case.closure_reason})"],
+        ["Status", f"{case.status} ({case.closure_reason})" if case.status is CaseStatus.CLOSED else case.status],
         ["Severity", problem.severity if problem else "unknown"],
         ["Opened", _time(case.created_at)],
         ["Ended", _time(case.closed_at) if case.closed_at else "still open"],
@@ -133,7 +133,7 @@ def _impact(case: Case) -> list[str]:
 
 
 def _timeline(case: Case) -> list[str]:
-    """Everything that has a time, in its order; at one instant, what the user did comes before what followed from it."""
+    """Everything that has a time, in its order; at one instant, causes come before what followed from them."""
     events: list[tuple[datetime, int, str]] = [(case.created_at, 0, "The case was opened.")]
     problem = case.problem_verification
     if problem and problem.started_at:

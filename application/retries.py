@@ -26,4 +26,8 @@ async def retry_conflicts(operation: Callable[[], Awaitable[T]]) -> T:
         wait=wait_random_exponential(multiplier=0.005, max=0.2),
         reraise=True,
     )
-    return await attempts(operation)
+
+    async def awaited() -> T:
+        return await operation()
+
+    return await attempts(awaited)

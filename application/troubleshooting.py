@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from application.authorization import authorize
 from application.intake import Intake, Upload, report_in
 from application.knowledge import KnowledgeService
+from application.naming import name_after
 from application.next_steps import open_decisions
 from application.passages import retrieve
 from application.retries import retry_conflicts
@@ -25,7 +26,7 @@ from domain.evidence import Evidence
 from domain.message import MAX_CONTENT, Message
 from domain.milestones import Milestone
 from domain.status import CaseStatus
-from domain.title import fallback_title, is_placeholder
+from domain.title import is_placeholder
 from domain.turn import TurnInput, TurnResult, apply_turn
 from ports.blobs import BlobStore
 from ports.cases import CaseRepository
@@ -321,7 +322,7 @@ def _check(request: TurnRequest) -> None:
 def _named(case: Case) -> Case:
     """The case with a title of its own, once there is something to name it after."""
     stated = case.consulting.proposed_problem_statement or case.description
-    title = fallback_title(stated) if is_placeholder(case.title) and stated else None
+    title = name_after(stated) if is_placeholder(case.title) and stated else None
     return case.rename(title, case.updated_at) if title else case
 
 

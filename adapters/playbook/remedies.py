@@ -60,7 +60,7 @@ def _solution(points: Sequence[Point], ref: str, hypothesis: str | None, *, is_m
         hypothesis=hypothesis,
         immediate_action=first if is_mitigation else None,
         longterm_fix=None if is_mitigation else first,
-        implementation_steps=tuple(point.text[:1000] for point in points),
+        implementation_steps=tuple(point.text[:1000] for point in points[1:]),
         commands=tuple(command[:1000] for point in points for command in commands_of(point)),
         risks=risks_of(text),
     )

@@ -119,7 +119,8 @@ def solutions_section(solutions: Sequence[Solution]) -> str:
     blocks = []
     for item in solutions:
         blocks.append(f"**{escape(item.title)}**{' (mitigation)' if item.is_mitigation else ''}")
-        blocks += [f"- {step}" for step in item.implementation_steps]
+        first = item.immediate_action or item.longterm_fix
+        blocks += [f"- {step}" for step in (first, *item.implementation_steps) if step]
         blocks += [f"- Risk: {risk}" for risk in item.risks]
         blocks.append("")
     return section("Proposed", blocks)
