@@ -6,6 +6,8 @@ from collections import Counter
 from datetime import timedelta
 from enum import StrEnum
 
+from pydantic import NonNegativeInt
+
 from domain.case import Case, CaseId
 from domain.episodes import DegradedModeType
 from domain.evidence import EvidenceCategory
@@ -38,7 +40,8 @@ class CaseAnalytics(Value):
     solution_count: Count
     applied_solutions: Count
     file_count: Count
-    total_file_size: Count
+    total_file_size: NonNegativeInt
+    """Bytes; a sum, which may need more than 64 bits."""
     has_working_conclusion: bool
     has_root_cause: bool
     is_degraded: bool

@@ -9,6 +9,6 @@ from hypothesis import settings
 pytest.register_assert_rewrite("tests.contract", "tests.stateful")
 pytest_plugins = ["tests.plugins.contract_table"]
 
-settings.register_profile("default", deadline=None, max_examples=100)
-settings.register_profile("nightly", deadline=None, max_examples=2000)
+settings.register_profile("default", deadline=None, max_examples=100, stateful_step_count=30)
+settings.register_profile("nightly", deadline=None, max_examples=2000, stateful_step_count=50)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

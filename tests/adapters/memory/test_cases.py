@@ -4,6 +4,8 @@ import pytest
 
 from adapters.memory.cases import InMemoryCaseRepository
 from tests.contract.case_repository import CaseRepositoryContractTests
+from tests.stateful.cases import CaseRepositoryMachine, CaseValuesMachine
+from tests.stateful.machine import ONE_STEP
 
 
 class TestInMemoryCaseRepository(CaseRepositoryContractTests):
@@ -15,3 +17,24 @@ class TestInMemoryCaseRepository(CaseRepositoryContractTests):
     def repository(self) -> InMemoryCaseRepository:
         """An empty store."""
         return InMemoryCaseRepository()
+
+
+class InMemoryCaseMachine(CaseRepositoryMachine):
+    """The state machine, in memory."""
+
+    async def open(self) -> InMemoryCaseRepository:
+        """An empty store."""
+        return InMemoryCaseRepository()
+
+
+class InMemoryCaseValues(CaseValuesMachine):
+    """Any legal content, in memory."""
+
+    async def open(self) -> InMemoryCaseRepository:
+        """An empty store."""
+        return InMemoryCaseRepository()
+
+
+TestInMemoryCaseMachine = InMemoryCaseMachine.TestCase
+TestInMemoryCaseValues = InMemoryCaseValues.TestCase
+TestInMemoryCaseValues.settings = ONE_STEP
