@@ -44,10 +44,11 @@ class Job:
 class JobService:
     """Starts jobs and tells their owner how they stand."""
 
-    def __init__(self, *, cache: CacheStore, ids: IdSource, lease: timedelta = LEASE) -> None:
-        """Keeps its records in ``cache``."""
+    def __init__(self, *, cache: CacheStore, ids: IdSource, keep: timedelta = KEEP, lease: timedelta = LEASE) -> None:
+        """Keeps its records in ``cache``, each for the time ``keep``."""
         self._cache = cache
         self._ids = ids
+        self._keep = keep
         self._lease = lease
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -107,7 +108,7 @@ class JobService:
         self, owner: str, job_id: str, status: JobStatus, *, result: str | None = None, error: str | None = None
     ) -> None:
         record = {"owner": owner, "status": status, "result": result, "error": error}
-        await self._cache.set(_key(job_id), json.dumps(record), KEEP)
+        await self._cache.set(_key(job_id), json.dumps(record), self._keep)
 
 
 def _key(job_id: str) -> str:

@@ -46,6 +46,10 @@ def _session_policy(settings: Settings) -> SessionPolicy:
     return SessionPolicy(idle_timeout=lifetime, lifetime=lifetime)
 
 
+def _seconds(seconds: int) -> timedelta:
+    return timedelta(seconds=seconds)
+
+
 def _limits(settings: Settings) -> Mapping[str, RateLimit]:
     return {**DEFAULT_LIMITS, REQUESTS: RateLimit(settings.rate_limit_per_minute, timedelta(minutes=1))}
 
@@ -80,7 +84,14 @@ class ServicesContainer(containers.DeclarativeContainer):
         SessionService, cache=sessions, clock=clock, ids=ids, policy=providers.Callable(_session_policy, settings)
     )
     knowledge_service = providers.Singleton(
-        KnowledgeService, documents=documents, vectors=vectors, embeddings=embeddings, clock=clock, ids=ids
+        KnowledgeService,
+        documents=documents,
+        vectors=vectors,
+        embeddings=embeddings,
+        clock=clock,
+        ids=ids,
+        cache=sessions,
+        cache_ttl=providers.Callable(_seconds, settings.provided.redis_ttl_cache),
     )
     case_service = providers.Singleton(
         CaseService, cases=cases, blobs=blobs, knowledge=knowledge_service, clock=clock, ids=ids
@@ -90,9 +101,10 @@ class ServicesContainer(containers.DeclarativeContainer):
         cases=cases,
         blobs=blobs,
         knowledge=knowledge_service,
-        language_model=language_model,
+        model=language_model,
         clock=clock,
         ids=ids,
+        max_file_bytes=settings.provided.max_file_bytes,
     )
     report_service = providers.Singleton(ReportService, cases=cases, blobs=blobs, clock=clock, ids=ids)
     operations = providers.Singleton(Operations, cases=cases, users=users)
@@ -100,5 +112,10 @@ class ServicesContainer(containers.DeclarativeContainer):
     rate_limiter = providers.Singleton(
         RateLimiter, cache=sessions, clock=clock, limits=providers.Callable(_limits, settings)
     )
-    jobs = providers.Singleton(JobService, cache=sessions, ids=ids)
+    jobs = providers.Singleton(
+        JobService,
+        cache=sessions,
+        ids=ids,
+        keep=providers.Callable(_seconds, settings.provided.redis_ttl_investigation),
+    )
     health_service = providers.Singleton(HealthService, components=components, clock=clock)
