@@ -4,6 +4,7 @@ import pytest
 
 from adapters.memory.knowledge import InMemoryKnowledgeRepository
 from tests.contract.knowledge_repository import KnowledgeRepositoryContractTests
+from tests.stateful.knowledge import KnowledgeRepositoryMachine
 
 
 class TestInMemoryKnowledgeRepository(KnowledgeRepositoryContractTests):
@@ -15,3 +16,14 @@ class TestInMemoryKnowledgeRepository(KnowledgeRepositoryContractTests):
     def repository(self) -> InMemoryKnowledgeRepository:
         """An empty store."""
         return InMemoryKnowledgeRepository()
+
+
+class InMemoryKnowledgeMachine(KnowledgeRepositoryMachine):
+    """The state machine, in memory."""
+
+    async def open(self) -> InMemoryKnowledgeRepository:
+        """An empty store."""
+        return InMemoryKnowledgeRepository()
+
+
+TestInMemoryKnowledgeMachine = InMemoryKnowledgeMachine.TestCase

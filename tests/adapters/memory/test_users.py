@@ -4,6 +4,7 @@ import pytest
 
 from adapters.memory.users import InMemoryUserRepository
 from tests.contract.user_repository import UserRepositoryContractTests
+from tests.stateful.users import UserRepositoryMachine
 
 
 class TestInMemoryUserRepository(UserRepositoryContractTests):
@@ -15,3 +16,14 @@ class TestInMemoryUserRepository(UserRepositoryContractTests):
     def repository(self) -> InMemoryUserRepository:
         """An empty store."""
         return InMemoryUserRepository()
+
+
+class InMemoryUserMachine(UserRepositoryMachine):
+    """The state machine, in memory."""
+
+    async def open(self) -> InMemoryUserRepository:
+        """An empty store."""
+        return InMemoryUserRepository()
+
+
+TestInMemoryUserMachine = InMemoryUserMachine.TestCase
