@@ -107,7 +107,9 @@ class Case(Value):
         if self.status is CaseStatus.RESOLVED and not self.progress.has(Milestone.SOLUTION_VERIFIED):
             raise ValueError("a resolved case has a verified solution")
         if self.status is CaseStatus.INVESTIGATING and not (
-            self.description and self.consulting.problem_statement_confirmed and self.consulting.decided_to_investigate
+            self.description.strip()
+            and self.consulting.problem_statement_confirmed
+            and self.consulting.decided_to_investigate
         ):
             raise ValueError("an investigation rests on a confirmed problem statement and the decision to investigate")
         return self

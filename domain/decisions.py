@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from pydantic import ValidationError
 
@@ -18,6 +18,7 @@ from domain.episodes import DegradedChoice, EscalationType
 from domain.errors import InvalidInput, MissingPrerequisite, UnknownReference
 from domain.evidence import EvidenceNeedStatus
 from domain.milestones import Milestone
+from domain.path import InvestigationPath
 from domain.progress import complete, retract
 from domain.proposals import DecisionKind, UserDecision
 from domain.solution import FAILED_BELOW, Solution
@@ -27,7 +28,7 @@ from domain.verification import choose_path
 
 
 class _Made(NamedTuple):
-    """A decision with its time and its user."""
+    """A decision with its time and its user. `UserDecision` has seen to it that what the kind needs is there."""
 
     decision: UserDecision
     at: datetime
@@ -105,11 +106,8 @@ def _start_investigation(case: Case, made: _Made) -> Case:
 
 def _choose_path(case: Case, made: _Made) -> Case:
     _require(case, CaseStatus.INVESTIGATING, "Choosing a path")
-    if made.decision.path is None:
-        raise InvalidInput("a choice of the path names it")
-    return case.touched(
-        made.at, path_selection=choose_path(case.problem_verification, made.decision.path, made.at, made.by)
-    )
+    path = cast("InvestigationPath", made.decision.path)
+    return case.touched(made.at, path_selection=choose_path(case.problem_verification, path, made.at, made.by))
 
 
 def _apply_solution(case: Case, made: _Made) -> Case:
@@ -181,10 +179,9 @@ def _retract_milestone(case: Case, made: _Made) -> Case:
 
 def _degraded_choice(case: Case, made: _Made) -> Case:
     _require(case, CaseStatus.INVESTIGATING, "This choice")
-    if made.decision.degraded_choice is None:
-        raise InvalidInput("a choice in a degraded investigation names it")
-    case = record_choice(case, made.decision.degraded_choice)
-    if made.decision.degraded_choice is not DegradedChoice.ESCALATE:
+    choice = cast("DegradedChoice", made.decision.degraded_choice)
+    case = record_choice(case, choice)
+    if choice is not DegradedChoice.ESCALATE:
         return case.touched(made.at)
     reason = made.decision.reason or "the investigation does not get on"
     return escalate(case, EscalationType.NO_PROGRESS, reason, made.at, made.by)

@@ -20,7 +20,7 @@ def solution_pattern(case: Case) -> str | None:
     if refuted := [item for item in case.hypotheses if item.conclusion_reason and item.refuting_evidence]:
         lines += ["", "## Ruled out", ""]
         lines += [f"- {item.statement}: {item.conclusion_reason}" for item in refuted]
-    verified = [item for item in case.solutions if item.verified_at]
+    verified = [item for item in case.solutions if item.has_worked]
     lines += ["", "## Fix", ""]
     for solution in verified:
         lines.append(f"- **{solution.title}**")

@@ -18,12 +18,12 @@ from domain.conclusions import ConfidenceLevel, RootCauseConclusion
 from domain.decisions import close, closes, decide
 from domain.degraded import update_degraded_mode
 from domain.errors import InvalidInput, MissingPrerequisite
-from domain.evidence import Evidence, EvidenceCategory, UploadedFile
+from domain.evidence import Evidence, UploadedFile
 from domain.hypotheses import age, judge, promote_next
 from domain.hypothesis import HypothesisStatus
 from domain.milestones import Milestone, MilestoneRecord, RootCauseMethod
 from domain.needs import is_open, meet_needs, withdraw_needs
-from domain.progress import identify_root_cause
+from domain.progress import fits, identify_root_cause
 from domain.proposals import DecisionKind, ModelUpdates, UserDecision
 from domain.status import CaseStatus
 from domain.turn_events import TurnEvent, events_between, new_milestones
@@ -110,7 +110,7 @@ def _add_material(case: Case, turn: TurnInput, at: datetime) -> Case:
         )
     except ValidationError as error:
         raise InvalidInput(first_problem(error)) from error
-    proof = next((item for item in turn.evidence if item.category is EvidenceCategory.RESOLUTION), None)
+    proof = next((item for item in turn.evidence if fits(case, Milestone.SOLUTION_VERIFIED, item)), None)
     verified = {item.solution_id for item in turn.decisions if item.kind is DecisionKind.VERIFY_SOLUTION}
     return _prove(case, proof.evidence_id, verified) if proof and verified else case
 

@@ -7,7 +7,7 @@ from enum import StrEnum
 from domain.evidence import EvidenceId, HypothesisId
 from domain.milestones import Milestone
 from domain.solution import SolutionId
-from domain.values import Count, Instant, Text500, Value
+from domain.values import Count, Fraction, Instant, Text500, Value
 
 
 class TurnOutcome(StrEnum):
@@ -36,7 +36,7 @@ class TurnProgress(Value):
     progress_made: bool
     actions_taken: tuple[Text500, ...] = ()
     outcome: TurnOutcome
-    working_confidence: float | None = None
+    working_confidence: Fraction | None = None
     """Confidence of the working conclusion after the turn, for the momentum of the investigation."""
     user_message_summary: Text500 | None = None
     agent_response_summary: Text500 | None = None

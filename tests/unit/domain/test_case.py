@@ -86,6 +86,7 @@ class TestInvariants:
             {"closure_reason": ClosureReason.OTHER},
             {"resolved_at": later(1)},
             {"description": ""},
+            {"description": " "},
             {"consulting": a_confirmed_consultation(decided_to_investigate_at=None)},
             {"consulting": a_confirmed_consultation(problem_statement_confirmed_at=None)},
         ],

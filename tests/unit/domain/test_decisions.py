@@ -287,6 +287,13 @@ class TestRetraction:
         assert relieved.solutions[1].applied_at is None
         assert relieved.solutions[2] == case.solutions[2]
 
+    def test_without_a_described_problem_only_the_milestone_falls(self) -> None:
+        case = complete(an_investigating_case(problem_verification=None), VERIFICATION[0], later(2), "agent")
+        assert case.problem_verification is None
+        case = made(case, "retract_milestone", milestone=VERIFICATION[0], reason="it was another host")
+        assert case.problem_verification is None
+        assert not case.progress.has(VERIFICATION[0])
+
     def test_a_verification_milestone_lowers_the_confidence_in_the_problem(self) -> None:
         case = an_investigating_case(evidence=(an_evidence(1),))
         for number, milestone in enumerate(VERIFICATION, 1):

@@ -3,6 +3,8 @@
 import os
 from collections import Counter
 
+import pytest
+
 from domain.case import Case
 from domain.errors import DomainError
 from domain.hypothesis import HypothesisStatus
@@ -99,6 +101,8 @@ def check_statement(before: Case, after: Case) -> None:
         assert after.description == before.description
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(3600 if TRANSITIONS > 20_000 else 120)
 def test_every_rule_holds_after_every_turn() -> None:
     seen: Counter[str] = Counter()
     seed = transitions = 0
