@@ -60,6 +60,7 @@ def create_app(services: Services, options: HttpOptions) -> FastAPI:
         title="FaultMaven",
         version=options.version,
         description="Troubleshooting cases, their evidence, and the knowledge that helps to solve them.",
+        redoc_url=None,
         redirect_slashes=False,
         lifespan=lifespan,
         responses=failures,

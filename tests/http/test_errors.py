@@ -166,7 +166,7 @@ async def test_unknown_addresses_and_methods_are_answered_alike_and_never_by_a_r
         ("/api/v1/auth/login", b""),
         ("/api/v1/auth/login", b"[]"),
         ("/api/v1/auth/login", b"{not json"),
-        ("/api/v1/auth/login", b'{"username": "\\ud800"}'),
+        ("/api/v1/auth/register", b'{"username": "\\ud800"}'),
         ("/api/v1/auth/login", b"\xff\xfe"),
         ("/api/v1/auth/login", b"[" * 100_000),
         ("/api/v1/auth/refresh", b'{"refresh_token": null}'),

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 from fastapi import FastAPI
+from fastapi.routing import iter_route_contexts
 
 from adapters.hashing.embeddings import HashingEmbedding
 from adapters.http.app import create_app
@@ -47,13 +48,16 @@ class GatedModel(LanguageModel):
     """The playbook behind a gate: closed, it lets a test look at the system while a turn runs."""
 
     def __init__(self) -> None:
-        self.name = "gated"
         self.open = asyncio.Event()
         self.open.set()
         self.entered = asyncio.Event()
         self.calls = 0
         self.failure: Exception | None = None
         self._playbook = PlaybookLanguageModel()
+
+    @property
+    def name(self) -> str:
+        return "gated"
 
     async def reply(self, context: TurnContext) -> ModelReply:
         self.calls += 1
@@ -146,6 +150,12 @@ class World:
         user = await self.services.users.create_user(username=username, password=PASSWORD, roles=roles)
         tokens = (await self.services.users.sign_in(username, PASSWORD)).tokens
         return Person(user.user_id, username, tokens.access_token, self.client(tokens.access_token))
+
+    def routes(self) -> list[tuple[str, str]]:
+        """Method and path of every route of the interface, hidden ones included, the generated pages not."""
+        found = [(route.methods or (), route.path) for route in iter_route_contexts(self.app.routes)]
+        generated = ("/openapi.json", "/docs", "/docs/oauth2-redirect")
+        return [(method, path) for methods, path in found if path not in generated for method in sorted(methods)]
 
     async def aclose(self) -> None:
         self.model.open.set()
