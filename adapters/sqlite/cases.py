@@ -161,7 +161,10 @@ class SqliteCaseRepository(CaseRepository):
         problems += await check_rows(
             self._database, case_messages.c.message_id, partial(decode, Message), *statements.MESSAGE_ROW
         )
-        return problems + await self._database.read(_find_miscounted)
+        try:
+            return problems + await self._database.read(_find_miscounted)
+        except StorageCorrupt as error:
+            return [*problems, str(error)]
 
 
 def _conditions(filter: CaseFilter) -> dict[str, str]:  # noqa: A002

@@ -141,9 +141,9 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
     ) -> tuple[TextHit, ...]:
         """Chunks of the scopes with one of the terms, ranked by FTS5."""
         check_page(limit)
-        if not terms or not scopes:
+        match = " OR ".join(map(quoted, filter(_is_term, dict.fromkeys(terms))))
+        if not match or not scopes:
             return ()
-        match = " OR ".join(map(quoted, dict.fromkeys(terms)))
         parameters = {**_scope_parameters(scopes, document_types), "match": match, "limit": limit}
         return await self._database.read(_search, parameters)
 
@@ -165,6 +165,11 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
 
 def _scope_parameters(scopes: Sequence[Scope], types: Sequence[KnowledgeType]) -> dict[str, str]:
     return {"scopes": json.dumps([scope.key for scope in scopes]), "types": json.dumps(list(types))}
+
+
+def _is_term(term: str) -> bool:
+    """False for what the tokenizer would cut or strip: no text has such a term."""
+    return term != "" and all(character.isalnum() or not character.isascii() for character in term)
 
 
 def _chunk_rows(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
