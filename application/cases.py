@@ -10,8 +10,8 @@ from typing import Literal
 from application.authorization import authorize
 from application.errors import NotEnoughContext
 from application.knowledge import KnowledgeService
-from application.retries import retry_conflicts
 from application.naming import name_after
+from application.retries import retry_conflicts
 from application.retrieval import KnowledgeHit
 from domain.access import Action, Actor
 from domain.analytics import CaseAnalytics

@@ -41,7 +41,12 @@ async def retrieve(
             found = await knowledge.search(actor, question, case=case, document_types=_TYPES, limit=PER_SEARCH)
             hits += found.hits
             complete = complete and not found.degraded
-    hits += await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES)
+    if case.description:
+        hits += await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES)
+    elif latest.strip():
+        patterns = (KnowledgeType.SOLUTION_PATTERN,)
+        found = await knowledge.search(actor, latest, case=case, document_types=patterns, limit=SIMILAR_CASES)
+        hits += found.hits
     best: dict[str, KnowledgeHit] = {}
     for hit in hits:
         known = best.get(hit.document.document_id)

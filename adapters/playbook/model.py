@@ -67,7 +67,8 @@ def _consult(context: TurnContext) -> ModelReply:
     first_check = next((step for source in sources for step in source.runbook.steps if step.text), None)
     if sources:
         rows = [
-            f"- {source.cite()}, {escape(source.passage.why)}.{wording.likely_causes(source)}"
+            f"- {'Solved before: ' if source.is_past_case else ''}{source.cite()}, {escape(source.passage.why)}."
+            f"{wording.likely_causes(source)}"
             for source in sources[:MAX_SHOWN]
         ]
         parts += [wording.section("What may fit", rows), wording.step_section(first_check)]
