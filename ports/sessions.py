@@ -41,6 +41,7 @@ __all__ = [
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_NO_TIME = timedelta(0)
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
 
 
@@ -94,7 +95,7 @@ def ttl_milliseconds(ttl: timedelta) -> int:
     Raises:
         InvalidInput: it is not positive, or longer than ten years.
     """
-    if not timedelta(0) < ttl <= MAX_TTL:
+    if not _NO_TIME < ttl <= MAX_TTL:
         raise InvalidInput(f"a time to live is {ttl}; accepted: more than 0, at most {MAX_TTL.days} days")
     return -(-ttl // _MILLISECOND)
 

@@ -17,14 +17,11 @@ from tests.fakes import FakeClock
 
 T = TypeVar("T")
 
-KEYS = st.sampled_from(
-    ["a", "b", "A", "ab", "a*", "[a]", "../a", "user:1", "user:2", "\N{PILE OF POO}", "u\u0308", "x" * 512]
-)
+KEYS = st.sampled_from(["a", "b", "a*", "user:1", "\N{PILE OF POO}", "u\u0308"])
 NORMAL = {"u\u0308": "\u00fc"}
-VALUES = st.one_of(
-    st.sampled_from(["", "0", "-1", "41", "one", str(INT64_MAX), str(INT64_MIN), "01"]),
-    st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50),
-)
+NUMBERS = st.sampled_from(["0", "-1", "41", str(INT64_MAX), str(INT64_MIN)])
+TEXTS = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=50)
+VALUES = st.one_of(NUMBERS, NUMBERS, st.sampled_from(["", "01", "+1"]), TEXTS)
 TTLS = st.one_of(st.none(), st.sampled_from([1, 2, 999, 1000, 1001, 60_000]))
 PATTERNS = st.one_of(
     st.sampled_from(["*", "", "?", "a*", "*a*", "user:?", "[^a]*", "user:[1-", "\\[a\\]", "[a]"]), KEYS.map(escape_glob)
@@ -133,7 +130,7 @@ class KeyValueMachine(RuleBasedStateMachine):
         elif matches and value is not None:
             self.model[NORMAL.get(key, key)] = (value, self.expiry(ttl))
 
-    @rule(key=KEYS, by=st.sampled_from([1, 2, -3, 0, INT64_MAX, INT64_MIN, 2**63]), ttl=TTLS)
+    @rule(key=KEYS, by=st.sampled_from([1, 1, -3, 0, INT64_MAX, 2**63]), ttl=TTLS)
     def increment(self, key: str, by: int, ttl: int | None) -> None:
         stored, expires_at = self.model.get(NORMAL.get(key, key), ("0", self.expiry(ttl)))
         total = int(stored) + by if is_number(stored) and is_number(str(by)) else None
