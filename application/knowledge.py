@@ -6,29 +6,17 @@ there and checked against the scopes of the reader before it leaves.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-
-from pydantic import ValidationError
+from datetime import timedelta
 
 from application.authorization import authorize
-from application.retrieval import KnowledgeHit, SearchResult, best_per_document, fuse
+from application.ingest import ImportReport, Ingest, SourceDocument, preface
+from application.retrieval import FITS, KnowledgeHit, NearChunk, RankedDocument, SearchResult, explain, fuse
+from application.vector_index import VectorIndex
 from domain.access import Action, Actor
 from domain.case import Case
-from domain.chunking import chunk_document
 from domain.evidence import Evidence
-from domain.filter import And, Comparison, Filter, Operator
-from domain.knowledge import (
-    GLOBAL,
-    WITHDRAWN,
-    Chunk,
-    KnowledgeDocument,
-    KnowledgeType,
-    Origin,
-    Scope,
-)
+from domain.knowledge import GLOBAL, KnowledgeDocument, KnowledgeType, Origin, Scope
 from domain.solution_pattern import solution_pattern
 from domain.terms import terms
 from domain.values import NO_ATTRIBUTES, Scalar, normalise_text
@@ -38,38 +26,18 @@ from ports.errors import NotFound, PortError
 from ports.ids import IdSource
 from ports.knowledge import KnowledgeRepository
 from ports.paging import Page
-from ports.vectors import VectorHit, VectorStore
+from ports.sessions import CacheStore
+from ports.vectors import VectorStore
 
-CANDIDATES = 40
-"""How many chunks each index is asked for."""
+__all__ = ["CANDIDATES", "MAX_QUERY", "SYSTEM", "ImportReport", "KnowledgeService", "SourceDocument"]
+
+CANDIDATES = 100
+"""How many chunks each index is asked for. A chunk that only one of them names counts as unknown to the other, so a
+short list would distort the relevance of both."""
 MAX_QUERY = 2000
 """Characters of a question that are searched for; the rest of a longer one is not read."""
 
 SYSTEM = "system"
-
-
-@dataclass(frozen=True, slots=True)
-class SourceDocument:
-    """A document as it comes from outside. ``source_key`` is its stable name there."""
-
-    source_key: str
-    title: str
-    content: str
-    document_type: KnowledgeType
-    tags: tuple[str, ...] = ()
-    version: str | None = None
-    metadata: Mapping[str, Scalar | None] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class ImportReport:
-    """What an import did. ``kept`` were edited here and are left alone; ``failed`` pairs a name with the reason."""
-
-    added: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    kept: int = 0
-    failed: tuple[tuple[str, str], ...] = ()
 
 
 class KnowledgeService:
@@ -83,13 +51,33 @@ class KnowledgeService:
         embeddings: EmbeddingGenerator,
         clock: Clock,
         ids: IdSource,
+        cache: CacheStore | None = None,
+        cache_ttl: timedelta = timedelta(hours=1),
+        unrelated: float = 0.0,
     ) -> None:
-        """Works on these ports."""
+        """Works on these ports.
+
+        Args:
+            documents: keeps the documents and their full-text index.
+            vectors: keeps the vectors of their chunks.
+            embeddings: makes the vectors.
+            clock: tells the time.
+            ids: makes the ids of new documents.
+            cache: keeps the vectors of questions, if given.
+            cache_ttl: how long it keeps them.
+            unrelated: the cosine that the model gives to texts which have nothing to do with each other; less than 1.
+        """
         self._documents = documents
-        self._vectors = vectors
-        self._embeddings = embeddings
         self._clock = clock
-        self._ids = ids
+        self._index = VectorIndex(
+            documents=documents,
+            vectors=vectors,
+            embeddings=embeddings,
+            cache=cache,
+            cache_ttl=cache_ttl,
+            unrelated=unrelated,
+        )
+        self._ingest = Ingest(documents=documents, index=self._index, clock=clock, ids=ids)
 
     # ---------------------------------------------------------------- documents
 
@@ -106,31 +94,33 @@ class KnowledgeService:
         source_url: str | None = None,
         metadata: Mapping[str, Scalar | None] = NO_ATTRIBUTES,
     ) -> KnowledgeDocument:
-        """Add a document to a scope that the actor may write.
+        """Add a document to a scope that the actor may write. While the vectors are away, it is found by its words.
 
         Raises:
-            Forbidden: the actor may not write there.
+            NotFound: the actor may not even read there.
+            Forbidden: the actor may read there, but not write.
             pydantic.ValidationError: a value is malformed.
+            InvalidInput: the document falls into too many pieces.
         """
         authorize(actor, Action.WRITE, scope, kind="knowledge scope", key=scope.key)
         now = self._clock.now()
-        document = KnowledgeDocument(
-            document_id=self._ids.new("kb", 16),
-            scope=scope,
-            title=title,
-            content=content,
-            content_sha256=_sha256(content),
-            document_type=document_type,
-            tags=tuple(tags),
-            description=description,
-            source_url=source_url,
-            origin=Origin.UPLOAD,
-            created_by=actor.user_id,
-            created_at=now,
-            updated_at=now,
-            metadata=metadata,
+        return await self._ingest.write(
+            {
+                "document_id": self._ingest.new_id(),
+                "scope": scope,
+                "title": title,
+                "content": content,
+                "document_type": document_type,
+                "tags": tuple(tags),
+                "description": description,
+                "source_url": source_url,
+                "origin": Origin.UPLOAD,
+                "created_by": actor.user_id,
+                "created_at": now,
+                "updated_at": now,
+                "metadata": metadata,
+            }
         )
-        return await self._store(document)
 
     async def get_document(self, actor: Actor, document_id: str) -> KnowledgeDocument:
         """The document.
@@ -175,16 +165,15 @@ class KnowledgeService:
         """
         document = await self.get_document(actor, document_id)
         authorize(actor, Action.WRITE, document, kind="document", key=document_id)
-        new_content = document.content if content is None else content
-        return await self._store(
-            document.replace(
-                title=document.title if title is None else title,
-                content=new_content,
-                content_sha256=_sha256(new_content),
-                tags=document.tags if tags is None else tuple(tags),
-                edited=True,
-                updated_at=self._clock.now(),
-            )
+        return await self._ingest.write(
+            {
+                **dict(document),
+                "title": document.title if title is None else title,
+                "content": document.content if content is None else content,
+                "tags": document.tags if tags is None else tuple(tags),
+                "edited": True,
+                "updated_at": self._clock.now(),
+            }
         )
 
     async def delete_document(self, actor: Actor, document_id: str) -> bool:
@@ -196,12 +185,10 @@ class KnowledgeService:
         """
         document = await self.get_document(actor, document_id)
         authorize(actor, Action.DELETE, document, kind="document", key=document_id)
-        stale = await self._documents.chunks_of(document_id)
-        if document.origin is Origin.STARTER:
-            await self._documents.save(document.replace(scope=WITHDRAWN, updated_at=self._clock.now()), ())
+        if document.origin is Origin.STARTER and document.scope == GLOBAL:
+            await self._ingest.withdraw(document)
         else:
-            await self._documents.delete(document_id)
-        await self._vectors.delete([chunk.chunk_id for chunk in stale])
+            await self._ingest.remove(document_id)
         return True
 
     # ---------------------------------------------------------------- search
@@ -243,56 +230,44 @@ class KnowledgeService:
     async def _search(
         self, query: str, scopes: Sequence[Scope], document_types: Sequence[KnowledgeType], limit: int
     ) -> SearchResult:
-        question = normalise_text(query).strip()[:MAX_QUERY]
+        question = normalise_text(query[:MAX_QUERY]).strip()
         if not question:
             return SearchResult(())
-        text_hits = await self._documents.search(
-            list(dict.fromkeys(terms(question))), scopes, document_types=document_types, limit=CANDIDATES
-        )
-        vector_hits, degraded = await self._nearest(question, scopes, document_types)
-        scored = fuse(text_hits, vector_hits)
-        chunks = {hit.chunk.chunk_id: hit.chunk for hit in text_hits}
-        missing = [item.chunk_id for item in scored if item.chunk_id not in chunks]
-        chunks.update({chunk.chunk_id: chunk for chunk in await self._documents.get_chunks(missing)})
-        documents = await self._readable(chunks.values(), scopes)
-        return SearchResult(best_per_document(scored, chunks, documents, question)[:limit], degraded)
-
-    async def _nearest(
-        self, question: str, scopes: Sequence[Scope], document_types: Sequence[KnowledgeType]
-    ) -> tuple[tuple[VectorHit, ...], bool]:
-        where = _scope_filter(scopes, document_types)
+        asked = tuple(dict.fromkeys(terms(question)))
+        text_hits = await self._documents.search(asked, scopes, document_types=document_types, limit=CANDIDATES)
+        near: list[NearChunk] = []
+        degraded = False
         try:
-            vector = await self._embeddings.embed_query(question)
-            return await self._vectors.query(vector, CANDIDATES, where), False
+            near = await self._index.nearest(question, scopes, document_types, CANDIDATES)
         except PortError as error:
             if not error.retryable:
                 raise
-            return (), True
-
-    async def _readable(self, chunks: Iterable[Chunk], scopes: Sequence[Scope]) -> dict[str, KnowledgeDocument]:
-        """The documents of the chunks that exist and belong to the scopes: an index may be behind the truth."""
-        keys = {scope.key for scope in scopes}
-        found = [await self._documents.get(document_id) for document_id in {chunk.document_id for chunk in chunks}]
-        return {item.document_id: item for item in found if item and item.scope.key in keys}
+            degraded = True
+        hits: list[KnowledgeHit] = []
+        for ranked in fuse(asked, text_hits, near):
+            if ranked.relevance < FITS or len(hits) == limit:
+                break
+            document = await self._documents.get(ranked.document_id)
+            if document and document.scope in scopes and document.document_type in (document_types or KnowledgeType):
+                hits.append(_hit(question, document, ranked))
+        return SearchResult(tuple(hits), degraded)
 
     # ---------------------------------------------------------------- cases
 
     async def index_evidence(self, case: Case, evidence: Sequence[Evidence]) -> None:
         """Make the summaries and extracts of the evidence searchable inside their case."""
-        now = self._clock.now()
+        lacking = []
         for item in evidence:
-            await self._upsert(
-                SourceDocument(
-                    source_key=item.evidence_id,
-                    title=item.summary,
-                    content=item.extract.strip() or item.summary,
-                    document_type=KnowledgeType.EVIDENCE,
-                ),
-                Scope.for_case(case.case_id),
-                Origin.CASE,
-                case.user_id,
-                now,
+            source = SourceDocument(
+                source_key=item.evidence_id,
+                title=item.summary,
+                content=item.extract.strip() or item.summary,
+                document_type=KnowledgeType.EVIDENCE,
             )
+            scope = Scope.for_case(case.case_id)
+            _, content = await self._ingest.upsert(source, scope, Origin.CASE, case.user_id)
+            lacking += [content] if content else []
+        await self._ingest.index(lacking)
 
     async def learn_from(self, case: Case) -> KnowledgeDocument | None:
         """Keep a resolved case as a solution pattern of its owner; None if the case taught nothing."""
@@ -307,17 +282,16 @@ class KnowledgeService:
             metadata={"case_id": case.case_id},
         )
         scope = Scope.for_user(case.user_id)
-        await self._upsert(source, scope, Origin.CASE, case.user_id, self._clock.now())
+        _, content = await self._ingest.upsert(source, scope, Origin.CASE, case.user_id)
+        if content:
+            await self._ingest.index([content])
         return await self._documents.get_by_source(scope, case.case_id)
 
     async def forget_case(self, case_id: str) -> None:
-        """Remove everything that is kept in the scope of the case."""
-        scope = Scope.for_case(case_id)
-        while (page := await self._documents.list([scope], limit=100)).items:
+        """Remove everything in the scope of the case. What its owner learned from it stays: a solution pattern."""
+        while (page := await self._documents.list([Scope.for_case(case_id)], limit=100)).items:
             for document in page:
-                stale = await self._documents.chunks_of(document.document_id)
-                await self._documents.delete(document.document_id)
-                await self._vectors.delete([chunk.chunk_id for chunk in stale])
+                await self._ingest.remove(document.document_id)
 
     # ---------------------------------------------------------------- import
 
@@ -325,112 +299,41 @@ class KnowledgeService:
         self,
         actor: Actor | None,
         scope: Scope,
-        sources: Sequence[SourceDocument],
+        sources: Iterable[SourceDocument],
         *,
         origin: Origin = Origin.IMPORT,
         on_progress: Callable[[str], None] | None = None,
     ) -> ImportReport:
-        """Add what is new, replace what has changed at its source, and leave alone what was edited or deleted here.
+        """Add what is new, replace what has changed at its source, and leave alone what was edited here, and a starter
+        document that was deleted here.
 
-        One document that fails does not stop the others. ``on_progress`` is told the name of each finished one.
-        Without an actor the program itself imports.
+        One document that fails does not stop the others. ``on_progress`` is told the name of each one that has been
+        read. Without an actor the program itself imports. A repeat after a stop at any point does the rest; once all
+        is done, it changes nothing.
 
         Raises:
-            Forbidden: the actor may not write to the scope.
+            NotFound: the actor may not even read the scope.
+            Forbidden: the actor may read the scope, but not write to it.
+            PortError: the store is away, full or damaged; what was imported before stays.
         """
         if actor:
             authorize(actor, Action.WRITE, scope, kind="knowledge scope", key=scope.key)
-        counts = dict.fromkeys(("added", "updated", "unchanged", "kept"), 0)
-        failed: list[tuple[str, str]] = []
-        now = self._clock.now()
-        for source in sources:
-            try:
-                outcome = await self._upsert(source, scope, origin, actor.user_id if actor else SYSTEM, now)
-                counts[outcome] += 1
-            except ValidationError as error:
-                failed.append((source.source_key, "; ".join(item["msg"] for item in error.errors())))
-            if on_progress:
-                on_progress(source.source_key)
-        return ImportReport(**counts, failed=tuple(failed))
+        created_by = actor.user_id if actor else SYSTEM
+        return await self._ingest.import_documents(
+            scope, sources, origin=origin, created_by=created_by, on_progress=on_progress
+        )
 
     async def reindex(self) -> int:
-        """Index by meaning whatever the vector store lacks; returns how many documents that were."""
-        repaired = 0
-        after = None
-        while documents := await self._documents.scan(after=after):
-            after = documents[-1].document_id
-            for document in documents:
-                chunks = await self._documents.chunks_of(document.document_id)
-                if len(await self._vectors.get([chunk.chunk_id for chunk in chunks])) < len(chunks):
-                    await self._index(document, chunks)
-                    repaired += 1
-        return repaired
+        """Bring the vectors in line with the documents; returns how many documents needed it.
 
-    async def _upsert(
-        self, source: SourceDocument, scope: Scope, origin: Origin, created_by: str, now: datetime
-    ) -> str:
-        fingerprint = _sha256(
-            "\x1f".join((source.title, source.document_type, source.version or "", *source.tags, source.content))
-        )
-        known = await self._documents.get_by_source(scope, source.source_key)
-        if known is None and origin is Origin.STARTER:
-            known = await self._documents.get_by_source(WITHDRAWN, source.source_key)
-        if known and (known.scope != scope or known.edited):
-            return "kept"
-        if known and known.source_sha256 == fingerprint:
-            return "unchanged"
-        document = KnowledgeDocument(
-            document_id=known.document_id if known else self._ids.new("kb", 16),
-            version=known.version if known else 0,
-            scope=scope,
-            title=source.title,
-            content=source.content,
-            content_sha256=_sha256(source.content),
-            document_type=source.document_type,
-            tags=source.tags,
-            origin=origin,
-            source_key=source.source_key,
-            source_version=source.version,
-            source_sha256=fingerprint,
-            created_by=created_by,
-            created_at=known.created_at if known else now,
-            updated_at=now,
-            metadata=source.metadata,
-        )
-        await self._store(document)
-        return "updated" if known else "added"
-
-    async def _store(self, document: KnowledgeDocument) -> KnowledgeDocument:
-        stale = {chunk.chunk_id for chunk in await self._documents.chunks_of(document.document_id)}
-        chunks = chunk_document(document.document_id, document.title, document.content)
-        saved = await self._documents.save(document, chunks)
-        await self._vectors.delete(sorted(stale - {chunk.chunk_id for chunk in chunks}))
-        await self._index(saved, chunks)
-        return saved
-
-    async def _index(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> None:
-        texts = [f"{chunk.heading}\n{chunk.text}" for chunk in chunks]
-        await self._vectors.add_documents(
-            texts,
-            await self._embeddings.embed_documents(texts),
-            [
-                {
-                    "scope": document.scope.key,
-                    "document_id": document.document_id,
-                    "document_type": document.document_type.value,
-                }
-                for _ in chunks
-            ],
-            [chunk.chunk_id for chunk in chunks],
-        )
+        Raises:
+            PortError: the model or a store failed; a repeat goes on from there.
+        """
+        return await self._index.repair()
 
 
-def _scope_filter(scopes: Sequence[Scope], document_types: Sequence[KnowledgeType]) -> Filter:
-    readable = Comparison("scope", Operator.IN, tuple(scope.key for scope in scopes))
-    if not document_types:
-        return readable
-    return And((readable, Comparison("document_type", Operator.IN, tuple(item.value for item in document_types))))
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(normalise_text(text).encode()).hexdigest()
+def _hit(question: str, document: KnowledgeDocument, ranked: RankedDocument) -> KnowledgeHit:
+    # The preface makes a document found, but is no passage to read.
+    readable = [chunk for chunk in ranked.chunks if chunk.text != preface(document)]
+    why = explain(question, document.title, ranked.chunks, ranked.similarity)
+    return KnowledgeHit(document, (readable or ranked.chunks)[0], ranked.relevance, why)
