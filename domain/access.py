@@ -57,5 +57,5 @@ def allowed(actor: Actor, action: Action, target: Protected) -> bool:
             return action is Action.READ or actor.is_admin
         case Scope(kind=ScopeKind.USER):
             return target.owner_id == actor.user_id
-        case Scope():
+        case _:
             return False

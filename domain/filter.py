@@ -156,13 +156,12 @@ def check_metadata(metadata: Mapping[str, object]) -> dict[str, MetadataValue]:
 
 def matches(condition: Filter, metadata: Metadata) -> bool:
     """True if a record with this metadata passes the filter. This is the definition that adapters have to meet."""
-    match condition:
-        case And(parts):
-            return all(matches(part, metadata) for part in parts)
-        case Or(parts):
-            return any(matches(part, metadata) for part in parts)
-        case Comparison(field, operator, values):
-            return field in metadata and _compare(metadata[field], operator, values)
+    if isinstance(condition, And):
+        return all(matches(part, metadata) for part in condition.parts)
+    if isinstance(condition, Or):
+        return any(matches(part, metadata) for part in condition.parts)
+    field = condition.field
+    return field in metadata and _compare(metadata[field], condition.operator, condition.values)
 
 
 def _compare(value: MetadataValue, operator: Operator, values: tuple[MetadataValue, ...]) -> bool:

@@ -3,6 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -73,6 +74,7 @@ HOSTILE = (
 _characters = st.characters(exclude_categories=("Cs",), exclude_characters="\0")
 
 
+@cache
 def texts(min_size: int = 0, max_size: int = 40) -> st.SearchStrategy[str]:
     """Any legal text in NFC of at most ``max_size`` characters; with ``min_size`` it has no space at its ends."""
     words = st.one_of(st.text(_characters, max_size=max_size), st.sampled_from(HOSTILE))
@@ -85,23 +87,25 @@ def _cut(text: str, size: int) -> str:
     return unicodedata.normalize("NFC", text)[:size]
 
 
+@cache
 def ids(prefix: str, width: int = 12) -> st.SearchStrategy[str]:
     """An id with this prefix and ``width`` hexadecimal digits."""
     return st.integers(0, 16**width - 1).map(lambda number: f"{prefix}_{number:0{width}x}")
 
 
-def instants(
-    start: datetime = datetime(2000, 1, 1, tzinfo=UTC), end: datetime = datetime(2100, 1, 1, tzinfo=UTC)
-) -> st.SearchStrategy[datetime]:
-    """An instant in UTC, to the microsecond."""
-    return st.integers(0, (end - start) // timedelta(microseconds=1)).map(
-        lambda offset: start + timedelta(microseconds=offset)
-    )
+@cache
+def instants() -> st.SearchStrategy[datetime]:
+    """An instant in UTC from 2000 to 2100, to the microsecond."""
+    start = datetime(2000, 1, 1, tzinfo=UTC)
+    return st.integers(0, 100 * 365 * 86_400_000_000).map(lambda offset: start + timedelta(microseconds=offset))
+
+
+_delays = st.integers(0, 10 * 86_400_000_000).map(lambda offset: timedelta(microseconds=offset))
 
 
 def after(at: datetime) -> st.SearchStrategy[datetime]:
     """An instant from ``at`` to ten days later."""
-    return instants(at, at + timedelta(days=10))
+    return _delays.map(lambda delay: at + delay)
 
 
 fractions = st.floats(0, 1)
@@ -118,10 +122,12 @@ attributes: st.SearchStrategy[Mapping[str, Any]] = st.dictionaries(
 )
 
 
+@cache
 def _maybe(strategy: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
     return st.none() | strategy
 
 
+@cache
 def _tuples(strategy: st.SearchStrategy[Any], max_size: int = 2) -> st.SearchStrategy[tuple[Any, ...]]:
     return st.lists(strategy, max_size=max_size).map(tuple)
 
@@ -159,6 +165,7 @@ def users(draw: st.DrawFn) -> User:
     )
 
 
+@cache
 def messages(case_id: str) -> st.SearchStrategy[Message]:
     """A message of this case."""
     return st.builds(
@@ -176,26 +183,53 @@ def messages(case_id: str) -> st.SearchStrategy[Message]:
     )
 
 
+_changes = st.builds(
+    Change,
+    description=labels,
+    occurred_at=instants(),
+    change_type=st.sampled_from(ChangeType),
+    changed_by=_maybe(texts()),
+    details=attributes,
+)
+_correlations = st.builds(
+    Correlation,
+    change_description=texts(),
+    timing_description=texts(),
+    confidence=fractions,
+    correlation_type=st.sampled_from(CorrelationType),
+    evidence=_maybe(texts()),
+)
+_retractions = st.builds(
+    MilestoneRetraction,
+    milestone=st.sampled_from(Milestone),
+    retracted_at=instants(),
+    retracted_by=labels,
+    reason=labels,
+)
+_confirmations = st.builds(
+    ProblemConfirmation,
+    problem_type=st.sampled_from(ProblemType),
+    severity_guess=st.sampled_from(Severity),
+    preliminary_guidance=texts(),
+    created_at=instants(),
+)
+_paths = st.builds(
+    PathSelection,
+    path=st.sampled_from(InvestigationPath),
+    auto_selected=st.booleans(),
+    rationale=texts(),
+    alternate_path=_maybe(st.sampled_from(InvestigationPath)),
+    selected_at=instants(),
+    selected_by=labels,
+    temporal_state=_maybe(st.sampled_from(TemporalState)),
+    urgency_level=_maybe(st.sampled_from(UrgencyLevel)),
+)
+
+
 @st.composite
 def problem_verifications(draw: st.DrawFn) -> ProblemVerification:
     """A verified problem with any of its parts."""
     started, noticed, ended = sorted(draw(st.lists(instants(), min_size=3, max_size=3)))
-    change = st.builds(
-        Change,
-        description=labels,
-        occurred_at=instants(),
-        change_type=st.sampled_from(ChangeType),
-        changed_by=_maybe(texts()),
-        details=attributes,
-    )
-    correlation = st.builds(
-        Correlation,
-        change_description=texts(),
-        timing_description=texts(),
-        confidence=fractions,
-        correlation_type=st.sampled_from(CorrelationType),
-        evidence=_maybe(texts()),
-    )
     return ProblemVerification(
         symptom_statement=draw(labels),
         symptom_indicators=draw(_tuples(texts())),
@@ -209,8 +243,8 @@ def problem_verifications(draw: st.DrawFn) -> ProblemVerification:
         resolved_naturally_at=draw(st.sampled_from((None, ended))),
         duration=draw(_maybe(st.timedeltas(timedelta(0), timedelta(days=400)))),
         temporal_state=draw(_maybe(st.sampled_from(TemporalState))),
-        recent_changes=draw(_tuples(change)),
-        correlations=draw(_tuples(correlation)),
+        recent_changes=draw(_tuples(_changes)),
+        correlations=draw(_tuples(_correlations)),
         correlation_confidence=draw(fractions),
         urgency_level=draw(st.sampled_from(UrgencyLevel)),
         urgency_factors=draw(_tuples(texts())),
@@ -344,17 +378,7 @@ def progresses(draw: st.DrawFn, evidence_ids: list[str], *, verified: bool) -> I
             for milestone in Milestone
             if milestone in standing
         ),
-        retracted=draw(
-            _tuples(
-                st.builds(
-                    MilestoneRetraction,
-                    milestone=st.sampled_from(Milestone),
-                    retracted_at=instants(),
-                    retracted_by=labels,
-                    reason=labels,
-                )
-            )
-        ),
+        retracted=draw(_tuples(_retractions)),
         root_cause_confidence=draw(st.floats(0.01, 1)) if root_cause else 0.0,
         root_cause_method=draw(st.sampled_from(RootCauseMethod)) if root_cause else None,
     )
@@ -461,17 +485,7 @@ def cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: in
         turns_without_progress=draw(st.integers(0, turns[-1].turn_number)) if turns else 0,
         turn_history=turns,
         consulting=ConsultingData(
-            problem_confirmation=draw(
-                _maybe(
-                    st.builds(
-                        ProblemConfirmation,
-                        problem_type=st.sampled_from(ProblemType),
-                        severity_guess=st.sampled_from(Severity),
-                        preliminary_guidance=texts(),
-                        created_at=instants(),
-                    )
-                )
-            ),
+            problem_confirmation=draw(_maybe(_confirmations)),
             proposed_problem_statement=statement if investigated else draw(_maybe(texts())),
             problem_statement_confirmed_at=at if investigated else None,
             decided_to_investigate_at=at if investigated else None,
@@ -479,23 +493,7 @@ def cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: in
             consultation_turns=draw(counts),
         ),
         problem_verification=draw(_maybe(problem_verifications())) if investigated else None,
-        path_selection=draw(
-            _maybe(
-                st.builds(
-                    PathSelection,
-                    path=st.sampled_from(InvestigationPath),
-                    auto_selected=st.booleans(),
-                    rationale=texts(),
-                    alternate_path=_maybe(st.sampled_from(InvestigationPath)),
-                    selected_at=instants(),
-                    selected_by=labels,
-                    temporal_state=_maybe(st.sampled_from(TemporalState)),
-                    urgency_level=_maybe(st.sampled_from(UrgencyLevel)),
-                )
-            )
-        )
-        if investigated
-        else None,
+        path_selection=draw(_maybe(_paths)) if investigated else None,
         investigation_strategy=draw(st.sampled_from(InvestigationStrategy)),
         progress=draw(progresses(evidence_ids, verified=status is CaseStatus.RESOLVED))
         if investigated
@@ -579,6 +577,7 @@ def cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: in
     )
 
 
+@cache
 def _documentation() -> st.SearchStrategy[DocumentationData]:
     document = st.builds(
         GeneratedDocument,

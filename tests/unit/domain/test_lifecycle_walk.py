@@ -102,7 +102,7 @@ def check_statement(before: Case, after: Case) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(3600 if TRANSITIONS > 20_000 else 120)
+@pytest.mark.timeout(3600 if TRANSITIONS > 20_000 else 300)
 def test_every_rule_holds_after_every_turn() -> None:
     seen: Counter[str] = Counter()
     seed = transitions = 0
