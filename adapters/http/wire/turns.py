@@ -82,7 +82,7 @@ class Action(Answer):
 
 
 class RefusedProposal(Answer):
-    """Something that was proposed or decided and does not count, with the reason."""
+    """Something that the model proposed and that does not count, with the reason."""
 
     what: str
     reason: str
@@ -100,6 +100,7 @@ class TurnAnswer(Answer):
     attachments_processed: list[Attachment]
     suggested_actions: list[Action]
     progress_transparency: Transparency | None
+    proposals_refused: list[RefusedProposal]
     cited_documents: list[str]
     cited_evidence: list[str]
     degraded: bool
@@ -117,6 +118,7 @@ class TurnAnswer(Answer):
             attachments_processed=[Attachment.of(item) for item in reply.files],
             suggested_actions=[Action.of(item, reply.case) for item in reply.actions],
             progress_transparency=transparency(reply.case),
+            proposals_refused=[RefusedProposal(what=item.what, reason=item.why) for item in reply.refused],
             cited_documents=list(reply.cited_documents),
             cited_evidence=list(reply.cited_evidence),
             degraded=reply.degraded,
