@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from application.decoding import HEAD_BYTES, encoding_of
@@ -149,7 +149,7 @@ def report_in(message: str) -> Extract | None:
     if not text:
         return None
     found = extract_text(text)
-    if len(text.splitlines()) >= 3 and (found.source_type is not EvidenceSourceType.OTHER or " error" in found.summary):
+    if len(text.splitlines()) >= 3 and (found.errors or found.source_type is not EvidenceSourceType.OTHER):
         source = found.source_type
         if source in (EvidenceSourceType.OTHER, EvidenceSourceType.LOG_FILE):
             source = EvidenceSourceType.COMMAND_OUTPUT
@@ -163,7 +163,7 @@ def report_in(message: str) -> Extract | None:
 
 
 def _as(found: Extract, source_type: EvidenceSourceType, summary: str) -> Extract:
-    return Extract(summary, found.text, found.method, source_type, found.data_type, found.size_bytes)
+    return replace(found, summary=summary, source_type=source_type)
 
 
 def make_evidence(

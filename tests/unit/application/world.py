@@ -42,8 +42,7 @@ LOG = "\n".join(
             f"2025-03-01 11:58:{second:02}.331 UTC [{9200 + second}] app@shop FATAL:  sorry, too many clients already"
             for second in range(60)
         ),
-        "2025-03-01 12:00:01.000 UTC [9301] app@shop FATAL:  remaining connection slots are reserved for roles with"
-        " the SUPERUSER attribute",
+        "2025-03-01 12:00:01.000 UTC [9301] app@shop FATAL:  remaining connection slots are reserved for superusers",
     )
 )
 GROUPS = """ usename | application_name | client_addr | state  | count |    oldest
