@@ -261,9 +261,11 @@ def _add_message(connection: sqlite3.Connection, message: Message) -> bool:
     with atomic(connection):
         owner = connection.execute(_CASE_OF_MESSAGE, {"key": message.message_id}).fetchone()
         if owner:
-            if owner[0] != message.case_id:
+            if owner[0] == message.case_id:
+                return True
+            if connection.execute(_VERSION, {"key": message.case_id}).fetchone():
                 raise AlreadyExists("message", "message_id")
-            return True
+            return False
         counted = connection.execute(_COUNT_MESSAGE, {"key": message.case_id, "activity": created_at}).fetchone()
         if not counted:
             return False
