@@ -52,6 +52,8 @@ from domain.status import CaseStatus, CaseStatusTransition, ClosureReason
 from domain.turn_history import TurnOutcome, TurnProgress
 from domain.user import Role, User
 from domain.values import INT64_MAX, INT64_MIN
+from tests.builders import a_case
+from tests.walks import Walker
 
 HOSTILE = (
     "'; DROP TABLE cases; --",
@@ -426,14 +428,30 @@ def _turns(draw: st.DrawFn, at: datetime, known: dict[str, list[str]]) -> tuple[
     )
 
 
-@st.composite
-def cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: int = 0) -> Case:
-    """A legal case in any status, built directly, with any of the optional parts of the aggregate.
+def cases(user_id: st.SearchStrategy[str] = labels, version: int = 0) -> st.SearchStrategy[Case]:
+    """A legal case in any status with any of the optional parts of the aggregate: built directly, or turn by turn.
 
     Args:
         user_id: its owner.
         version: its number of saves.
     """
+    return built_cases(user_id, version) | walked_cases(user_id, version)
+
+
+@st.composite
+def walked_cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: int = 0) -> Case:
+    """A case that went through up to 20 random turns."""
+    owner = draw(user_id)
+    case = a_case(case_id=draw(ids("case")), user_id=owner, organization_id=owner, version=version)
+    walker = Walker(draw(st.integers(0, 2**32 - 1)))
+    for _ in range(draw(st.integers(1, 20))):
+        case = walker.step(case)
+    return case
+
+
+@st.composite
+def built_cases(draw: st.DrawFn, user_id: st.SearchStrategy[str] = labels, version: int = 0) -> Case:
+    """A case that is put together from drawn parts, with texts that are hostile everywhere."""
     created = draw(instants())
     at = draw(after(created))
     end = draw(after(at))

@@ -2,12 +2,14 @@
 
 import random
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from typing import Any
 
 from domain.case import Case
 from domain.episodes import DegradedChoice
+from domain.errors import DomainError
 from domain.evidence import Evidence, EvidenceCategory
 from domain.hypothesis import EvidenceStance, GenerationMode, HypothesisCategory
 from domain.milestones import Milestone, RootCauseMethod
@@ -28,7 +30,7 @@ from domain.proposals import (
 )
 from domain.solution import SolutionType
 from domain.status import ClosureReason
-from domain.turn import TurnInput
+from domain.turn import TurnInput, apply_turn
 from tests.builders import AT, OWNER, a_file, an_evidence, an_id
 
 UNKNOWN = 0xDEAD
@@ -59,6 +61,12 @@ class Walker:
             updates=self._updates(case),
             decisions=self._decisions(case),
         )
+
+    def step(self, case: Case) -> Case:
+        """``case`` after a random turn, or as it was if the turn is illegal."""
+        with suppress(DomainError):
+            return apply_turn(case, self.turn(case)).case
+        return case
 
     def new_id(self, prefix: str) -> str:
         """A fresh id; ids count up."""
