@@ -44,7 +44,11 @@ class SupportsBulk(Protocol):
     """Can insert many cases at once."""
 
     async def save_many(self, cases: Sequence[Case]) -> None:
-        """Insert all the cases in one transaction, as they are (version included)."""
+        """Insert all the cases, or none, as they are (version included) but without messages, which are added after.
+
+        Raises:
+            Conflict: a case exists already, or stands twice among them.
+        """
         ...
 
 

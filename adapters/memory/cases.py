@@ -106,9 +106,12 @@ class InMemoryCaseRepository(CaseRepository):
     async def save_many(self, cases: Sequence[Case]) -> None:
         """See `ports.capabilities.SupportsBulk`."""
         tables = await self._transactions.writable()
+        batch: dict[str, Case] = {}
         for case in cases:
-            if row := tables.cases.get(case.case_id):
-                raise Conflict("case", case.case_id, 0, row.case.version)
+            row = tables.cases.get(case.case_id)
+            if known := row.case if row else batch.get(case.case_id):
+                raise Conflict("case", case.case_id, 0, known.version)
+            batch[case.case_id] = case
         for case in cases:
             tables.put(case.model_copy(update={"message_count": 0}))
 

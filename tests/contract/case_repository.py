@@ -7,6 +7,7 @@ import pytest
 from ports.cases import CaseRepository
 from ports.errors import StorageUnavailable
 from tests.builders import AT, a_case, a_full_case, a_message, an_id, later
+from tests.contract.cases.bulk import CaseBulkTests
 from tests.contract.cases.listing import CaseListingTests
 from tests.contract.cases.messages import CaseMessageTests
 from tests.contract.cases.saving import CaseSavingTests
@@ -18,7 +19,13 @@ Reopen = Callable[[], Awaitable[CaseRepository]]
 
 
 class CaseRepositoryContractTests(
-    CaseSavingTests, CaseListingTests, CaseMessageTests, CaseSearchTests, CaseTransactionTests, ContractTests
+    CaseSavingTests,
+    CaseBulkTests,
+    CaseListingTests,
+    CaseMessageTests,
+    CaseSearchTests,
+    CaseTransactionTests,
+    ContractTests,
 ):
     """A subclass provides the fixture ``repository``: an empty store of its own for each test.
 

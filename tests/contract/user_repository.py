@@ -286,9 +286,12 @@ class UserRepositoryContractTests(ContractTests):
         assert await repository.list() == Page((kept,), 1)
 
     async def test_delete_frees_the_names(self, repository: UserRepository) -> None:
-        """Id, name and address can be used again, from version 1 on."""
+        """Another user may take name and address, and the id begins again at version 1."""
         saved = await repository.save(await repository.save(a_user()))
         await repository.delete(saved.user_id)
+        heir = await repository.save(a_user(2, username=saved.username, email=saved.email))
+        assert await repository.get_by_email(saved.email) == heir
+        await repository.delete(heir.user_id)
         assert await repository.save(a_user()) == a_user(version=1)
 
     @pytest.mark.parametrize("limit", [1, 3, 100])

@@ -58,8 +58,8 @@ class UserModel:
         return tuple(self.users[user_id] for user_id in sorted(self.users) if user_id > (after or ""))[:limit]
 
 
-# Few ids and names, so that they are taken. A step asks for a name or for an address, never for both: the port leaves open
-# which of two errors is told.
+# Few ids and names, so that they are taken. A step asks for a name or for an address, never for both: the port leaves
+# open which of two errors is told.
 numbers = st.integers(1, 5)
 usernames = st.sampled_from(["alice", "ALICE", "Straße", "STRASSE", "al_ce", "café", "CAFE\u0301", "bob"])
 emails = st.sampled_from(["a@example.org", "A@Example.org", "a_@example.org", "jörg@example.org", "JÖRG@example.org"])
