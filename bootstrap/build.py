@@ -47,6 +47,7 @@ class Ports:
     ids: IdSource
     records: Records
     sessions: CacheStore
+    counters: CacheStore
     blobs: BlobStore
     vectors: VectorStore
     embeddings: EmbeddingGenerator
@@ -127,6 +128,7 @@ async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]
             ids=RandomIds(),
             records=records,
             sessions=sessions,
+            counters=_counters(technologies, sessions),
             blobs=await _blobs(technologies),
             vectors=vectors,
             embeddings=embeddings,
@@ -181,6 +183,17 @@ async def _sessions(technologies: _Technologies) -> Any:
             return await technologies.keep(technologies.use(FilesystemContainer).sessions())
         case other:
             assert_never(other)
+
+
+def _counters(technologies: _Technologies, sessions: CacheStore) -> CacheStore:
+    """Where requests are counted. Files belong to one process, and a count that is lost with it hurts nobody; to write it
+    to disk twice for each request would.
+    """
+    if technologies.settings.session_storage_type != "file":
+        return sessions
+    from adapters.memory.sessions import InMemorySessionStore
+
+    return InMemorySessionStore(technologies.clock)
 
 
 async def _embeddings(technologies: _Technologies) -> Any:

@@ -182,8 +182,9 @@ async def _background(settings: Settings, ports: Ports, services: ServicesContai
         log.info("starter_knowledge", extra={"added": report.added, "updated": report.updated, "kept": report.kept})
 
     async def sweep() -> None:
-        if isinstance(ports.sessions, SupportsSweep):
-            await ports.sessions.sweep()
+        for store in (ports.sessions, ports.counters):
+            if isinstance(store, SupportsSweep):
+                await store.sweep()
 
     async def expire() -> None:
         if settings.case_retention_days:

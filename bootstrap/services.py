@@ -18,6 +18,7 @@ def assemble(settings: Settings, ports: Ports) -> ServicesContainer:
         documents=ports.records.documents,
         blobs=ports.blobs,
         sessions=ports.sessions,
+        counters=ports.counters,
         vectors=ports.vectors,
         embeddings=ports.embeddings,
         language_model=ports.language_model,

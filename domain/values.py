@@ -54,8 +54,10 @@ def normalise_text(text: str) -> str:
         normal = text
     else:
         normal = unicodedata.normalize("NFC", text)
-        if any("\ud800" <= character <= "\udfff" for character in normal):
-            raise InvalidInput("text must not contain lone surrogates (it is not valid Unicode)")
+        try:
+            normal.encode()
+        except UnicodeEncodeError:
+            raise InvalidInput("text must not contain lone surrogates (it is not valid Unicode)") from None
     if "\0" in normal:
         raise InvalidInput("text must not contain NUL characters")
     return normal

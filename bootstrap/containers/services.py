@@ -64,6 +64,7 @@ class ServicesContainer(containers.DeclarativeContainer):
     users: providers.Provider[UserRepository] = providers.Dependency()
     documents: providers.Provider[KnowledgeRepository] = providers.Dependency()
     sessions: providers.Provider[CacheStore] = providers.Dependency()
+    counters: providers.Provider[CacheStore] = providers.Dependency()
     vectors: providers.Provider[VectorStore] = providers.Dependency()
     blobs: providers.Provider[BlobStore] = providers.Dependency()
     embeddings: providers.Provider[EmbeddingGenerator] = providers.Dependency()
@@ -110,7 +111,7 @@ class ServicesContainer(containers.DeclarativeContainer):
     operations = providers.Singleton(Operations, cases=cases, users=users)
     idempotency = providers.Singleton(Idempotency, cache=sessions, ids=ids)
     rate_limiter = providers.Singleton(
-        RateLimiter, cache=sessions, clock=clock, limits=providers.Callable(_limits, settings)
+        RateLimiter, cache=counters, clock=clock, limits=providers.Callable(_limits, settings)
     )
     jobs = providers.Singleton(
         JobService,
