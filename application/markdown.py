@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 _CODE = re.compile(r"(?<!`)`([^`]+)`(?!`)")
-_MARKS = re.compile(r"([\\`*{}\[\]<>#|~]|(?<!\w)_|_(?!\w))")
+_MARKS = re.compile(r"([\\`*{}\[\]<>#|~]|(?<!\w)_|_(?!\w)|&(?=[#\w]+;))")
 _BLOCK = re.compile(r"(\d+)([.)])(?=\s)|([-+=])(?=\s|[-+=]|$)")
 
 
