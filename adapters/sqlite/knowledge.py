@@ -57,7 +57,7 @@ _GET_BY_SOURCE = compile_sql(
 _VERSION = compile_sql(statements.version_of(knowledge_documents, _KEY))
 _INSERT = compile_sql(insert(knowledge_documents).on_conflict_do_nothing(), _COLUMNS)
 _UPDATE = compile_sql(
-    statements.update_version(knowledge_documents, _KEY),
+    statements.update_version(knowledge_documents, _KEY).prefix_with("OR IGNORE"),
     [name for name in _COLUMNS if name not in ("document_id", "created_at")],
 )
 _DELETE = compile_sql(statements.delete_one(knowledge_documents, _KEY))
@@ -200,6 +200,8 @@ def _save(
     text, digest = encode(saved)
     key = {"key": saved.document_id}
     row = {
+        **key,
+        "expected": expected,
         "document_id": saved.document_id,
         "version": saved.version,
         "scope_key": saved.scope.key,
@@ -210,7 +212,7 @@ def _save(
         "document": text,
     }
     with atomic(connection):
-        if not _write(connection, row, expected):
+        if connection.execute(_UPDATE if expected else _INSERT, row).rowcount != 1:
             stored = connection.execute(_VERSION, key).fetchone()
             if (stored[0] if stored else 0) != expected:
                 raise Conflict("document", saved.document_id, expected, stored[0] if stored else None)
@@ -218,17 +220,6 @@ def _save(
         connection.execute(_DELETE_CHUNKS, key)
         connection.executemany(_INSERT_CHUNK, chunk_rows)
     return saved
-
-
-def _write(connection: sqlite3.Connection, row: dict[str, Any], expected: int) -> bool:
-    if expected == 0:
-        return connection.execute(_INSERT, row).rowcount == 1
-    try:
-        return connection.execute(_UPDATE, {**row, "key": row["document_id"], "expected": expected}).rowcount == 1
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
-            raise
-        return False
 
 
 def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -> KnowledgeDocument | None:

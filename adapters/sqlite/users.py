@@ -31,7 +31,8 @@ _GET_BY_USERNAME = compile_sql(statements.stored(users, users.c.username_folded)
 _GET_BY_EMAIL = compile_sql(statements.stored(users, users.c.email_folded))
 _INSERT = compile_sql(insert(users).on_conflict_do_nothing(), _COLUMNS)
 _UPDATE = compile_sql(
-    statements.update_version(users, _KEY), [name for name in _COLUMNS if name not in ("user_id", "created_at")]
+    statements.update_version(users, _KEY).prefix_with("OR IGNORE"),
+    [name for name in _COLUMNS if name not in ("user_id", "created_at")],
 )
 _VERSION = compile_sql(statements.version_of(users, _KEY))
 _ID_OF_USERNAME = compile_sql(select(_KEY).where(users.c.username_folded == bindparam("key")))
@@ -111,25 +112,14 @@ def _row(user: User) -> dict[str, Any]:
 def _save(connection: sqlite3.Connection, user: User) -> User:
     expected = user.version
     saved = user.model_copy(update={"version": expected + 1})
-    row = _row(saved)
-    if _write(connection, row, expected):
+    row = {**_row(saved), "key": user.user_id, "expected": expected}
+    if connection.execute(_UPDATE if expected else _INSERT, row).rowcount == 1:
         return saved
     stored = connection.execute(_VERSION, {"key": user.user_id}).fetchone()
     if (stored[0] if stored else 0) != expected:
         raise Conflict("user", user.user_id, expected, stored[0] if stored else None)
     named = connection.execute(_ID_OF_USERNAME, {"key": row["username_folded"]}).fetchone()
     raise AlreadyExists("user", "username" if named and named[0] != user.user_id else "email")
-
-
-def _write(connection: sqlite3.Connection, row: dict[str, Any], expected: int) -> bool:
-    if expected == 0:
-        return connection.execute(_INSERT, row).rowcount == 1
-    try:
-        return connection.execute(_UPDATE, {**row, "key": row["user_id"], "expected": expected}).rowcount == 1
-    except sqlite3.IntegrityError as error:
-        if error.sqlite_errorcode != sqlite3.SQLITE_CONSTRAINT_UNIQUE:
-            raise
-        return False
 
 
 def _get(connection: sqlite3.Connection, sql: str, key: str) -> User | None:

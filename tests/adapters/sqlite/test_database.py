@@ -8,9 +8,12 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+from sqlalchemy import select
 
+from adapters.sql.tables import cases
 from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase, atomic
+from adapters.sqlite.sql import compile_sql
 from domain.case import Case
 from ports.capabilities import SupportsBulk, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import Conflict, StorageCorrupt, StorageFull, StorageUnavailable
@@ -306,3 +309,35 @@ async def test_event_loop_is_never_blocked(repository: SqliteCaseRepository) -> 
 
     # Whatever else runs on the machine can delay one of the rounds.
     assert min([await longest_gap() for _ in range(3)]) < 0.025
+
+
+async def test_open_fails_after_the_schema_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a connection cannot be opened, those before it are closed, and the error is one of the ports."""
+    path = tmp_path / "notes.txt"
+    path.write_text("These are notes, and no database at all. " * 50)
+    monkeypatch.setattr("adapters.sqlite.database.prepare", lambda path, busy_timeout: None)
+    threads = set(threading.enumerate())
+    with pytest.raises(StorageCorrupt, match=r"notes\.txt"):
+        await SqliteDatabase.open(path)
+    for thread in set(threading.enumerate()) - threads:
+        if not thread.name.startswith("asyncio"):
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+
+async def test_transaction_that_the_engine_ended(database: SqliteDatabase) -> None:
+    """An operation whose transaction SQLite has already rolled back reports the cause, not that there is none."""
+
+    def fail(connection: sqlite3.Connection) -> None:
+        with atomic(connection):
+            connection.rollback()
+            raise Conflict("case", "x", 1, 2)
+
+    with pytest.raises(Conflict):
+        await database.write(fail)
+
+
+def test_statement_with_a_value_in_it() -> None:
+    """A statement that would lose a value when it becomes text is refused."""
+    with pytest.raises(ValueError, match="named parameter"):
+        compile_sql(select(cases).where(cases.c.version == 1))

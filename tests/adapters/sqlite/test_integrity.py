@@ -67,6 +67,8 @@ async def test_sound_store(store: Store) -> None:
     await store.cases.save(case.rename("Something else", later(1)))
     await store.cases.delete(an_id("case", 2))
     assert await store.problems() == []
+    for repository in (store.cases, store.users, store.knowledge):
+        await repository.check_health()
 
 
 async def test_changed_letter_in_a_document(store: Store) -> None:
