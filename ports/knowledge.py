@@ -95,8 +95,8 @@ class KnowledgeRepository(Protocol):
         ...
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
-        """The next documents by ``document_id`` after the given one (which need not exist); an empty tuple at the end. A
-        document that is there all the time is met exactly once, whatever is written meanwhile.
+        """The next documents by ``document_id`` after the given one (which need not exist); an empty tuple at the end.
+        A document that is there all the time is met exactly once, whatever is written meanwhile.
 
         Raises:
             InvalidInput: ``limit`` is outside the limits of a page.
