@@ -8,6 +8,7 @@ from pathlib import Path
 from adapters.sql.migrations import HEAD
 from adapters.sql.schema import SELECT_REVISION, upgrade
 from adapters.sqlite.errors import translate
+from ports.errors import StorageUnavailable
 
 
 def prepare(path: Path, *, busy_timeout: float) -> None:
@@ -19,6 +20,11 @@ def prepare(path: Path, *, busy_timeout: float) -> None:
         SchemaTooNew: a newer release wrote the file.
         PortError: the file cannot be opened or written, or is no database.
     """
+    try:
+        # Nobody else may read the texts; the files that SQLite puts beside this one get the same permissions.
+        path.touch(mode=0o600)
+    except OSError as error:
+        raise StorageUnavailable(f"database {path} cannot be created: {error.strerror}") from error
     try:
         connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
         try:

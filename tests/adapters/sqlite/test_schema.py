@@ -141,8 +141,17 @@ async def test_file_that_is_no_database(tmp_path: Path) -> None:
 
 async def test_folder_that_does_not_exist(tmp_path: Path) -> None:
     """The path is named."""
-    with pytest.raises(StorageUnavailable, match="missing"):
+    with pytest.raises(StorageUnavailable, match=r"missing.*No such file"):
         await SqliteDatabase.open(tmp_path / "missing" / "faultmaven.db")
+
+
+async def test_files_are_private(tmp_path: Path) -> None:
+    """Other accounts of the machine can read neither the file nor what stands beside it while it is open."""
+    database = await SqliteDatabase.open(tmp_path / "faultmaven.db")
+    await SqliteCaseRepository(database).save(a_case())
+    modes = {file.name: file.stat().st_mode & 0o777 for file in tmp_path.iterdir()}  # noqa: ASYNC240
+    assert modes == dict.fromkeys(["faultmaven.db", "faultmaven.db-shm", "faultmaven.db-wal"], 0o600)
+    await database.aclose()
 
 
 def test_current_file_needs_no_alembic(path: Path) -> None:
