@@ -44,8 +44,8 @@ format: setup-dev ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-walkthrough: setup ## Walk through the main use cases on a throw-away store
-	@$(BIN)/faultmaven walkthrough
+walkthrough: setup-dev ## Work a case over HTTP, with a real PostgreSQL in trouble, and write docs/walkthrough.md
+	@$(BIN)/python -m tests.e2e.walkthrough $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
 
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval

