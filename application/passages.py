@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from application.knowledge import KnowledgeService
+from application.questions import questions
 from application.retrieval import KnowledgeHit
 from domain.access import Actor
 from domain.case import Case
 from domain.evidence import Evidence
+from domain.hypothesis import HypothesisStatus
 from domain.knowledge import KnowledgeType
+from ports.errors import NotFound
 from ports.language_model import Passage
 
 PER_SEARCH = 5
+MAX_PASSAGES = 8
 SIMILAR_CASES = 2
+UNASKED = 0.5
+"""Relevance of a document behind a hypothesis where no question found anything to compare it with."""
 
-_TYPES = tuple(item for item in KnowledgeType if item not in (KnowledgeType.EVIDENCE, KnowledgeType.SOLUTION_PATTERN))
-_SUMMARIES = 3
+_TYPES = tuple(item for item in KnowledgeType if item is not KnowledgeType.EVIDENCE)
+_DOCUMENT_ID = re.compile(r"kb_[0-9a-f]{16}")
+_LEFT = (HypothesisStatus.REFUTED, HypothesisStatus.RETIRED)
 
 
 async def retrieve(
@@ -24,43 +32,56 @@ async def retrieve(
 ) -> tuple[tuple[Passage, ...], bool]:
     """Passages for the turn, the most relevant first, one a document; and whether the search was complete.
 
-    The problem is searched for in every turn, so that the documents behind its hypotheses stay at hand whatever the
-    latest message is about; then the message with the new evidence; then solved cases that resemble this one.
+    Whatever is found, the documents that the hypotheses of the case name are among them.
 
     Raises:
         PortError: the knowledge cannot be searched.
     """
-    stated = case.description or case.consulting.proposed_problem_statement or ""
-    shown = [item.summary for item in (case.evidence or ())[:_SUMMARIES]]
-    problem = "\n".join(filter(None, (stated, *shown)))
-    latest = "\n".join(filter(None, (message, *(item.summary for item in new_evidence[:_SUMMARIES]), *_files(case))))
-    hits: list[KnowledgeHit] = []
-    complete = True
-    for question in dict.fromkeys((problem, latest)):
-        if question.strip():
-            found = await knowledge.search(actor, question, case=case, document_types=_TYPES, limit=PER_SEARCH)
-            hits += found.hits
-            complete = complete and not found.degraded
-    if case.description:
-        hits += await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES)
-    elif latest.strip():
-        patterns = (KnowledgeType.SOLUTION_PATTERN,)
-        found = await knowledge.search(actor, latest, case=case, document_types=patterns, limit=SIMILAR_CASES)
-        hits += found.hits
     best: dict[str, KnowledgeHit] = {}
+    complete = True
+    for question in questions(case, message, new_evidence):
+        found = await knowledge.search(actor, question, case=case, document_types=_TYPES, limit=PER_SEARCH)
+        complete = complete and not found.degraded
+        _keep_better(best, found.hits)
+    if case.description:
+        _keep_better(best, await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES))
+    ranked = sorted(best.values(), key=lambda hit: (-hit.relevance, hit.document.document_id))
+    passages = [_passage(hit) for hit in ranked if hit.document.source_key != case.case_id][:MAX_PASSAGES]
+    return (
+        *passages,
+        *await _named(knowledge, actor, case, {item.document.document_id for item in passages}),
+    ), complete
+
+
+def _keep_better(best: dict[str, KnowledgeHit], hits: Sequence[KnowledgeHit]) -> None:
     for hit in hits:
         known = best.get(hit.document.document_id)
         if known is None or hit.relevance > known.relevance:
             best[hit.document.document_id] = hit
-    ranked = sorted(best.values(), key=lambda hit: (-hit.relevance, hit.document.document_id))
-    return tuple(_passage(hit) for hit in ranked), complete
 
 
-def _files(case: Case) -> list[str]:
-    """While nothing is evidence yet, the files speak by their summaries."""
-    if case.evidence:
-        return []
-    return [file.preprocessing_summary or "" for file in case.uploaded_files[-_SUMMARIES:]]
+async def _named(knowledge: KnowledgeService, actor: Actor, case: Case, found: Sequence[Passage]) -> list[Passage]:
+    """The documents behind the hypotheses, validated or still open, that no question found this time."""
+    named = dict.fromkeys(
+        document_id
+        for hypothesis in case.hypotheses
+        if hypothesis.status not in _LEFT
+        for document_id in _DOCUMENT_ID.findall(hypothesis.rationale)
+    )
+    present = {passage.document.document_id for passage in found}
+    relevance = found[0].relevance if found else UNASKED
+    passages = []
+    for document_id in named:
+        if document_id in present:
+            continue
+        try:
+            document = await knowledge.get_document(actor, document_id)
+        except NotFound:
+            # Deleted since: the hypothesis stands on its own words.
+            continue
+        why = "a hypothesis of this case comes from it"
+        passages.append(Passage(document, f"{document_id}:0", document.title, document.content[:500], relevance, why))
+    return passages
 
 
 def _passage(hit: KnowledgeHit) -> Passage:

@@ -57,13 +57,12 @@ def reply_to(context: TurnContext) -> ModelReply:
 def _consult(context: TurnContext) -> ModelReply:
     case, sources = context.case, sources_of(context.passages)
     confirmed = case.consulting.problem_statement_confirmed
-    said = "\n".join(
-        filter(None, (context.message, "" if case.consulting.proposed_problem_statement else case.description))
-    )
+    known = case.consulting.proposed_problem_statement
+    # The description was read when the first statement was made of it.
+    said = context.message if known else f"{case.description}\n{context.message}"
     signals = read_signals(said)
     statement = None if confirmed else _statement(case, signals)
-    agreed = case.consulting.proposed_problem_statement
-    parts = [_understood(statement, agreed, signals, confirmed=confirmed), _files(case)]
+    parts = [_understood(statement, known, signals, confirmed=confirmed), _files(case)]
     first_check = next((step for source in sources for step in source.runbook.steps if step.text), None)
     if sources:
         rows = [
@@ -76,7 +75,7 @@ def _consult(context: TurnContext) -> ModelReply:
         parts.append(
             f"{NOTHING_FITS} What helps: the exact error text, the log around it, the command or request that fails."
         )
-    parts.append(_way_on(statement or agreed, confirmed=confirmed))
+    parts.append(_way_on(statement or known, confirmed=confirmed))
     return ModelReply(
         text=wording.compose(parts),
         updates=ModelUpdates(

@@ -9,6 +9,7 @@ from domain.problem import ProblemType, Severity, TemporalState, UrgencyLevel
 
 MAX_STATEMENT = 400
 MAX_SCENE = 120
+MIN_SCENE_WORDS = 3
 
 _STRONG = re.compile(
     r"\b(?:errors?|fail(?:s|ed|ing|ures?)?|down|outage|broken|crash\w*|refus\w+|reject\w*|timeouts?|timed? out"
@@ -92,7 +93,8 @@ def _statement(text: str) -> str | None:
     for pattern in (_STRONG, _MODERATE):
         named = [position for position, sentence in enumerate(sentences) if _names_trouble(sentence, pattern)]
         if named:
-            first = named[0] - 1 if named[0] and len(sentences[named[0] - 1]) < MAX_SCENE else named[0]
+            before = sentences[named[0] - 1] if named[0] else ""
+            first = named[0] - 1 if len(before.split()) >= MIN_SCENE_WORDS and len(before) < MAX_SCENE else named[0]
             kept = [sentences[position] for position in sorted({first, *named})]
             while len(kept) > 1 and len(" ".join(kept)) > MAX_STATEMENT:
                 kept.pop()
