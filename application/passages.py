@@ -47,10 +47,7 @@ async def retrieve(
         _keep_better(best, await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES))
     ranked = sorted(best.values(), key=lambda hit: (-hit.relevance, hit.document.document_id))
     passages = [_passage(hit) for hit in ranked if hit.document.source_key != case.case_id][:MAX_PASSAGES]
-    return (
-        *passages,
-        *await _named(knowledge, actor, case, {item.document.document_id for item in passages}),
-    ), complete
+    return (*passages, *await _named(knowledge, actor, case, passages)), complete
 
 
 def _keep_better(best: dict[str, KnowledgeHit], hits: Sequence[KnowledgeHit]) -> None:
