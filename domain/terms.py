@@ -11,68 +11,23 @@ MAX_TERM_LENGTH = 64
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _WORD = re.compile(r"[^\W_]+")
 _STOP_WORDS = frozenset(
-    [
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "be",
-        "but",
-        "by",
-        "can",
-        "do",
-        "for",
-        "from",
-        "has",
-        "have",
-        "how",
-        "if",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "my",
-        "no",
-        "not",
-        "of",
-        "on",
-        "or",
-        "our",
-        "s",
-        "so",
-        "such",
-        "t",
-        "that",
-        "the",
-        "their",
-        "then",
-        "there",
-        "these",
-        "they",
-        "this",
-        "to",
-        "was",
-        "we",
-        "what",
-        "when",
-        "which",
-        "why",
-        "will",
-        "with",
-        "you",
-        "your",
-    ]
+    _WORD.findall(
+        """
+        a am an and are as at be been but by can could did do does done for from had has have he hello help her
+        hi him his how i if in into is it its me my no not of ok okay on or our please s she should so such t
+        thank thanks that the their them then there these they this to was we were what when which who why will
+        with would yes you your
+        """
+    )
 )
 
 
 def terms(text: str) -> list[str]:
     """The terms of ``text`` in order, repeats included: casefolded words of letters and digits.
 
-    A compound name counts as a whole and by its parts, so that ``KubePodCrashLooping`` is found by "pod crash looping",
-    and common English words are left out. Endings are cut lightly (plural s, ing, ed) to match forms of a word.
+    A compound name counts as a whole and by its parts, so that ``KubePodCrashLooping`` is found by "pod crash looping".
+    Common English words and those of a conversation are left out. Endings are cut lightly (plural s, ing, ed) to match
+    forms of a word.
     """
     found: list[str] = []
     for word in _WORD.findall(text):

