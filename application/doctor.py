@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -51,7 +51,7 @@ class Doctor:
         vectors: VectorStore | None,
         embeddings: EmbeddingGenerator | None,
     ) -> None:
-        """``stores`` maps names to adapters. What a running server has to itself is None, and its checks are skipped."""
+        """``stores`` maps names to adapters. What a running server has to itself is None; its checks are skipped."""
         self._stores = stores
         self._cases = cases
         self._blobs = blobs
@@ -66,32 +66,20 @@ class Doctor:
         for name, store in self._stores.items():
             if isinstance(store, SupportsIntegrityCheck):
                 yield await self._is_sound(name, store)
-        yield await self._files_are_there(self._blobs, deep=deep) if self._blobs else _skipped(FILES)
-        yield await self._index_is_complete(self._vectors) if self._vectors else _skipped(INDEX)
-        yield await self._embeds(self._embeddings) if self._embeddings else _skipped(MODEL)
+        yield await _found(FILES, self._files(self._blobs, deep=deep)) if self._blobs else _skipped(FILES)
+        yield await _found(INDEX, self._index(self._vectors)) if self._vectors else _skipped(INDEX)
+        yield await _found(MODEL, self._model(self._embeddings)) if self._embeddings else _skipped(MODEL)
 
     async def _answers(self, name: str, store: object) -> Finding:
         check = f"{name}: answers"
         if not isinstance(store, SupportsHealth):
             return Finding(check, Verdict.OK, "in memory of this process")
-        try:
-            await store.check_health()
-        except PortError as error:
-            return Finding(check, Verdict.PROBLEM, str(error))
-        return Finding(check, Verdict.OK, "a round trip succeeded")
+        return await _found(check, _round_trip(store))
 
     async def _is_sound(self, name: str, store: SupportsIntegrityCheck) -> Finding:
-        check = f"{name}: integrity"
-        try:
-            problems = await store.check_integrity()
-        except PortError as error:
-            return Finding(check, Verdict.PROBLEM, str(error))
-        if problems:
-            more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
-            return Finding(check, Verdict.PROBLEM, "; ".join(problems[:3]) + more)
-        return Finding(check, Verdict.OK, "everything stored can be read back")
+        return await _found(f"{name}: integrity", _integrity(store))
 
-    async def _files_are_there(self, blobs: BlobStore, *, deep: bool) -> Finding:
+    async def _files(self, blobs: BlobStore, *, deep: bool) -> tuple[Verdict, str]:
         expected: dict[str, str] = {}
         after = None
         while cases := await self._cases.scan(after=after, limit=BATCH):
@@ -99,12 +87,10 @@ class Doctor:
             expected |= {file.content_ref: file.sha256 for case in cases for file in case.uploaded_files}
         damaged = [key for key, sha256 in expected.items() if not await _is_intact(blobs, key, sha256, deep=deep)]
         if damaged:
-            return Finding(
-                FILES, Verdict.PROBLEM, f"{len(damaged)} of {len(expected)} are missing or damaged: {damaged[0]}"
-            )
-        return Finding(FILES, Verdict.OK, f"{len(expected)} files")
+            return Verdict.PROBLEM, f"{len(damaged)} of {len(expected)} are missing or damaged, e.g. {damaged[0]}"
+        return Verdict.OK, f"{len(expected)} files"
 
-    async def _index_is_complete(self, vectors: VectorStore) -> Finding:
+    async def _index(self, vectors: VectorStore) -> tuple[Verdict, str]:
         total = missing = 0
         after = None
         while documents := await self._documents.scan(after=after, limit=BATCH):
@@ -114,16 +100,34 @@ class Doctor:
                 total += len(ids)
                 missing += len(ids) - len(await vectors.get(ids))
         if missing:
-            remedy = "run `faultmaven knowledge reindex`"
-            return Finding(INDEX, Verdict.PROBLEM, f"{missing} of {total} pieces are missing; {remedy}")
-        return Finding(INDEX, Verdict.OK, f"{total} pieces")
+            # Search by words finds them all the same, and the server repairs this when it starts.
+            return Verdict.WARNING, f"{missing} of {total} pieces are missing; run `faultmaven knowledge reindex`"
+        return Verdict.OK, f"{total} pieces"
 
-    async def _embeds(self, embeddings: EmbeddingGenerator) -> Finding:
-        try:
-            vector = await embeddings.embed_query("connection refused")
-        except PortError as error:
-            return Finding(MODEL, Verdict.PROBLEM, str(error))
-        return Finding(MODEL, Verdict.OK, f"{embeddings.space.model_id}, {len(vector)} dimensions")
+    async def _model(self, embeddings: EmbeddingGenerator) -> tuple[Verdict, str]:
+        vector = await embeddings.embed_query("connection refused")
+        return Verdict.OK, f"{embeddings.space.model_id}, {len(vector)} dimensions"
+
+
+async def _found(check: str, result: Awaitable[tuple[Verdict, str]]) -> Finding:
+    """The finding of a check; one that a backend breaks off is a problem in itself."""
+    try:
+        return Finding(check, *await result)
+    except PortError as error:
+        return Finding(check, Verdict.PROBLEM, str(error))
+
+
+async def _round_trip(store: SupportsHealth) -> tuple[Verdict, str]:
+    await store.check_health()
+    return Verdict.OK, "a round trip succeeded"
+
+
+async def _integrity(store: SupportsIntegrityCheck) -> tuple[Verdict, str]:
+    problems = await store.check_integrity()
+    if not problems:
+        return Verdict.OK, "everything stored can be read back"
+    more = f" (and {len(problems) - 3} more)" if len(problems) > 3 else ""
+    return Verdict.PROBLEM, "; ".join(problems[:3]) + more
 
 
 async def _is_intact(blobs: BlobStore, key: str, sha256: str, *, deep: bool) -> bool:

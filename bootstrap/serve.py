@@ -178,9 +178,13 @@ def _announce_start(settings: Settings, password: str | None, announce: Callable
 async def _background(settings: Settings, ports: Ports, services: ServicesContainer) -> AsyncIterator[None]:
     """What runs beside the requests; it is stopped before the stores are closed."""
 
-    async def starter() -> None:
-        report = await import_starter_knowledge(services.knowledge_service())
-        log.info("starter_knowledge", extra={"added": report.added, "updated": report.updated, "kept": report.kept})
+    async def bring_up_to_date() -> None:
+        knowledge = services.knowledge_service()
+        report = await import_starter_knowledge(knowledge)
+        # What an earlier process was killed in the middle of is saved, but not indexed yet.
+        repaired = await knowledge.reindex()
+        counts = {"added": report.added, "updated": report.updated, "kept": report.kept, "reindexed": repaired}
+        log.info("knowledge_is_current", extra=counts)
 
     async def sweep() -> None:
         for store in (ports.sessions, ports.counters):
@@ -192,7 +196,7 @@ async def _background(settings: Settings, ports: Ports, services: ServicesContai
             await services.case_service().cleanup_expired(timedelta(days=settings.case_retention_days))
 
     tasks = [
-        asyncio.create_task(_repeat("starter_knowledge", starter, None)),
+        asyncio.create_task(_repeat("knowledge", bring_up_to_date, None)),
         asyncio.create_task(_repeat("sweep", sweep, SWEEP_EVERY)),
         asyncio.create_task(_repeat("retention", expire, RETENTION_EVERY)),
     ]

@@ -45,9 +45,10 @@ def create_cli(runtime: Runtime) -> typer.Typer:
         else:
             rows = [(coloured(item.verdict), escape(item.check), escape(item.detail)) for item in findings]
             print_table(("", "check", "finding"), rows)
-            console.print(
-                "healthy" if not problems else f"{problems} problems", style="green" if not problems else "red"
-            )
+            if problems:
+                console.print(f"{problems} of {len(findings)} checks found a problem", style="red")
+            else:
+                console.print("healthy", style="green")
         raise typer.Exit(1 if problems else 0)
 
     return app

@@ -19,7 +19,7 @@ import httpx
 from bootstrap.configuration import VARIABLES
 
 PASSWORD = "correct-horse-battery"
-START_SECONDS = 60.0
+START_SECONDS = 90.0
 
 
 @dataclass(slots=True)
@@ -43,6 +43,14 @@ class Server:
         answer.raise_for_status()
         client.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
         return client
+
+    def wait_for_log(self, text: str) -> None:
+        """Wait until the log has this text."""
+        deadline = time.monotonic() + START_SECONDS
+        while text not in self.log.read_text():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"the log does not say {text!r}:\n{self.log.read_text()}")
+            time.sleep(0.1)
 
     def kill(self) -> None:
         """End it as a power cut would end it."""

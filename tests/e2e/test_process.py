@@ -158,6 +158,7 @@ def test_everything_acknowledged_survives_kill_9(data: Path) -> None:
         assert [message["role"] for message in messages] == ["user", "assistant"]
         files = again.get(f"/api/v1/cases/{talked}/uploaded-files").json()["files"]
         assert [(item["file_id"], item["size_bytes"]) for item in files] == [(uploaded, len(log))]
+        server.wait_for_log("knowledge_is_current")
     _assert_healthy(data)
 
 
