@@ -16,7 +16,7 @@ from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
 from tests.builders import an_id, later
-from tests.contract.knowledge_repository import CASE, MINE, a_document, bm25, chunks
+from tests.contract.knowledge.samples import CASE, MINE, a_document, bm25, chunks
 from tests.stateful.machine import Ask, Call, Command, StoreMachine, call
 
 LATEST = datetime.max.replace(tzinfo=UTC)
