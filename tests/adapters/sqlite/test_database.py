@@ -307,8 +307,11 @@ async def test_event_loop_is_never_blocked(repository: SqliteCaseRepository) -> 
         await watcher
         return longest
 
-    # Whatever else runs on the machine can delay one of the rounds.
-    assert min([await longest_gap() for _ in range(3)]) < 0.025
+    # Whatever else runs on the machine can delay a round; what the store itself blocks is blocked in every round.
+    gaps = [await longest_gap()]
+    while gaps[-1] >= 0.025 and len(gaps) < 10:
+        gaps.append(await longest_gap())
+    assert min(gaps) < 0.025
 
 
 async def test_open_fails_after_the_schema_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
