@@ -11,7 +11,7 @@ from tests.stateful.machine import ONE_STEP
 class TestInMemoryCaseRepository(CaseRepositoryContractTests):
     """The contract, in memory."""
 
-    adapter = "inmemory"
+    adapter = "memory"
 
     @pytest.fixture
     def repository(self) -> InMemoryCaseRepository:

@@ -10,7 +10,7 @@ from tests.stateful.knowledge import KnowledgeRepositoryMachine
 class TestInMemoryKnowledgeRepository(KnowledgeRepositoryContractTests):
     """The contract, in memory."""
 
-    adapter = "inmemory"
+    adapter = "memory"
 
     @pytest.fixture
     def repository(self) -> InMemoryKnowledgeRepository:

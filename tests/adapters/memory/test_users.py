@@ -10,7 +10,7 @@ from tests.stateful.users import UserRepositoryMachine
 class TestInMemoryUserRepository(UserRepositoryContractTests):
     """The contract, in memory."""
 
-    adapter = "inmemory"
+    adapter = "memory"
 
     @pytest.fixture
     def repository(self) -> InMemoryUserRepository:
