@@ -193,10 +193,7 @@ def install(app: FastAPI, metrics: Metrics) -> None:
 
 
 def _explain_http(error: HTTPException) -> Explanation:
-    try:
-        phrase = HTTPStatus(error.status_code)
-    except ValueError:
-        return Explanation(error.status_code, "HTTP_ERROR", str(error.detail), error.headers or {})
+    phrase = HTTPStatus(error.status_code)
     texts = {404: "There is nothing at this address.", 405: "This address does not take that method."}
     detail = texts.get(error.status_code, str(error.detail)) or phrase.phrase
     return Explanation(error.status_code, phrase.name, detail, error.headers or {})

@@ -6,6 +6,8 @@ import pytest
 from pydantic import BaseModel
 
 from adapters.http.errors import explain
+from adapters.http.metrics import Metrics
+from adapters.http.middleware import AnswerEverything
 from application.errors import (
     ApplicationError,
     Forbidden,
@@ -212,3 +214,22 @@ async def test_a_body_beyond_the_limit_is_cut_while_it_arrives(world: World, ada
     assert_error(answer, 413)
     assert sent <= world.options.max_body_bytes + 2 * 65536
     assert answer.headers["access-control-allow-origin"] == ORIGIN
+
+
+async def test_a_failure_after_the_answer_has_begun_is_logged_and_ends_the_connection(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def broken(scope, receive, send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        raise ZeroDivisionError("late")
+
+    sent: list[str] = []
+
+    async def send(message) -> None:
+        sent.append(message["type"])
+
+    scope = {"type": "http", "state": {"request_id": "r1"}}
+    with pytest.raises(ZeroDivisionError), caplog.at_level(logging.ERROR):
+        await AnswerEverything(broken, Metrics("1"))(scope, None, send)
+    assert sent == ["http.response.start"]
+    assert [record.request_id for record in caplog.records] == ["r1"]

@@ -185,6 +185,18 @@ async def test_a_malformed_form_is_refused(ada: Person, content_type: str, conte
     assert_error(await ada.http.post(f"/api/v1/cases/{case_id}/turns", content=content, headers=headers), status)
 
 
+async def test_an_empty_file_input_of_a_browser_is_no_file(ada: Person) -> None:
+    case_id = await ada.open_case()
+    body = (
+        b'--x\r\nContent-Disposition: form-data; name="query"\r\n\r\nhello\r\n'
+        b'--x\r\nContent-Disposition: form-data; name="files"; filename=""\r\n\r\n\r\n--x--\r\n'
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=x"}
+    answer = await ada.http.post(f"/api/v1/cases/{case_id}/turns", content=body, headers=headers)
+    assert answer.status_code == 200
+    assert answer.json()["attachments_processed"] == []
+
+
 async def test_the_query_has_a_limit(ada: Person) -> None:
     case_id = await ada.open_case()
     assert_error(await ada.turn(case_id, "x" * 200_001), 422)
@@ -374,6 +386,14 @@ async def test_a_repeat_of_a_background_turn_gets_the_same_job(world: World, ada
     second = await ada.turn(case_id, "hello there", headers={**ASYNC, **KEY})
     assert first.headers["location"] == second.headers["location"]
     assert (await _settled(ada, first.headers["location"]))["result"]["turn_number"] == 1
+    assert world.model.calls == 1
+
+
+async def test_a_repeat_of_a_finished_turn_needs_no_job(world: World, ada: Person) -> None:
+    case_id = await ada.open_case()
+    first = await ada.turn(case_id, "hello there", headers=KEY)
+    second = await ada.turn(case_id, "hello there", headers={**ASYNC, **KEY})
+    assert (second.status_code, second.content) == (200, first.content)
     assert world.model.calls == 1
 
 
