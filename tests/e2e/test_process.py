@@ -19,6 +19,8 @@ import pytest
 from tests.e2e.server import PASSWORD, Server, command, environment, run, serving, turn
 
 SAVES = 200
+LIGHT = {"EMBEDDING_TYPE": "hashing", "VECTOR_STORAGE_TYPE": "inmemory"}
+"""For what has nothing to do with vectors: starts at once."""
 SPOIL_REVISION = """
 import sqlite3
 import sys
@@ -36,19 +38,19 @@ def data(tmp_path: Path) -> Path:
 
 
 def test_first_start_prints_how_to_sign_in_and_the_second_does_not_repeat_it(data: Path) -> None:
-    with serving(data, AUTH_INITIAL_ADMIN_PASSWORD="") as server:
+    with serving(data, **LIGHT, AUTH_INITIAL_ADMIN_PASSWORD="") as server:
         printed = re.search(r"Sign in as admin with the password (\S+) \(shown only now", server.log.read_text())
         assert printed
         me = server.signed_in(password=printed[1]).get("/api/v1/auth/me").json()
         assert me["username"] == "admin"
         assert "admin" in me["roles"]
-    with serving(data, AUTH_INITIAL_ADMIN_PASSWORD="") as server:
+    with serving(data, **LIGHT, AUTH_INITIAL_ADMIN_PASSWORD="") as server:
         assert "with the password" not in server.log.read_text()
         server.signed_in(password=printed[1])
 
 
 def test_sigterm_finishes_the_requests_in_flight_and_exits_0(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, **LIGHT) as server:
         client = server.signed_in()
         case_id = client.post("/api/v1/cases", json={}).json()["case_id"]
         answers: list[int] = []
@@ -82,7 +84,7 @@ def test_sigterm_finishes_the_requests_in_flight_and_exits_0(data: Path) -> None
 
 
 def test_second_process_on_the_data_folder_is_refused(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, **LIGHT) as server:
         for words in (("serve",), ("knowledge", "search", "disk")):
             refused = run(data, *words, FAULTMAVEN_PORT="0" if words != ("serve",) else "18999")
             assert refused.returncode in (75, 78)
@@ -93,7 +95,7 @@ def test_second_process_on_the_data_folder_is_refused(data: Path) -> None:
 
 
 def test_port_in_use_is_explained(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, **LIGHT) as server:
         refused = run(data.parent / "other", "serve", FAULTMAVEN_PORT=server.environment["FAULTMAVEN_PORT"])
         assert refused.returncode == 75
         assert "FAULTMAVEN_PORT: cannot listen on 127.0.0.1 port" in refused.stderr
@@ -172,7 +174,7 @@ def test_chroma_ends_with_a_killed_server(data: Path) -> None:
 
 
 def test_logs_are_json_without_secrets_or_bodies(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, **LIGHT) as server:
         client = server.signed_in()
         case_id = client.post("/api/v1/cases", json={"title": "Quiet"}).json()["case_id"]
         turn(client, case_id, "the secret phrase is swordfish")
@@ -186,7 +188,7 @@ def test_logs_are_json_without_secrets_or_bodies(data: Path) -> None:
 
 
 def test_ctrl_c_stops_in_order(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, **LIGHT) as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(timeout=15) == 0
     assert '"stopped"' in server.log.read_text()
