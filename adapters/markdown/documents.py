@@ -14,8 +14,8 @@ from domain.knowledge import MAX_DOCUMENT, KnowledgeType
 
 SUFFIXES = (".md", ".markdown", ".txt")
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)\n---[ \t]*(?:\n|\Z)", re.DOTALL)
-_HEADING = re.compile(r"^#\s+(.+?)\s*#*$", re.MULTILINE)
+_FRONT_MATTER = re.compile(r"\A---[ \t]*\n(.*?)(?<=\n)---[ \t]*(?:\n|\Z)", re.DOTALL)
+_MAX_FRONT_MATTER = 20_000
 _MAX_BYTES = 4 * MAX_DOCUMENT
 
 
@@ -71,32 +71,42 @@ def parse_document(text: str, source_key: str) -> SourceDocument:
     Raises:
         UnreadableDocument: there is no text, or the front matter is malformed.
     """
-    text = text.replace("\r\n", "\n")
+    text = text.removeprefix("\ufeff").replace("\r\n", "\n").replace("\r", "\n")
     match = _FRONT_MATTER.match(text)
     head = _front_matter(match[1]) if match else {}
     body = text[match.end() :].strip() if match else text.strip()
     if not body:
         raise UnreadableDocument("the file has no text")
-    heading = _HEADING.search(body)
-    title = str(head.get("title") or (heading[1] if heading else Path(source_key).stem))
-    kind = str(head.get("document_type", KnowledgeType.PLAYBOOK))
+    kind = _text(head, "document_type") or KnowledgeType.PLAYBOOK
     if kind not in set(KnowledgeType):
         raise UnreadableDocument(f"document_type {kind!r} is unknown; accepted: {', '.join(KnowledgeType)}")
     return SourceDocument(
         source_key=source_key,
-        title=title,
+        title=_text(head, "title") or _first_heading(body) or Path(source_key).stem,
         content=body,
         document_type=KnowledgeType(kind),
         tags=_texts(head, "tags"),
-        version=str(head["version"]) if "version" in head else None,
+        version=_text(head, "version") or None,
         metadata={"alerts": ", ".join(alerts)} if (alerts := _texts(head, "alerts")) else {},
     )
 
 
+def _first_heading(body: str) -> str:
+    for line in body.split("\n"):
+        if line.startswith("# "):
+            return line[2:].strip().rstrip("#").strip()
+        if line.startswith(("```", "~~~")):
+            # What looks like a heading in a code block is a comment.
+            return ""
+    return ""
+
+
 def _front_matter(text: str) -> Mapping[str, Any]:
+    if len(text) > _MAX_FRONT_MATTER:
+        raise UnreadableDocument(f"the front matter has more than {_MAX_FRONT_MATTER} characters")
     try:
         head = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise UnreadableDocument(f"the front matter is no valid YAML: {' '.join(str(error).split())}") from None
     if head is None:
         return {}
@@ -105,10 +115,17 @@ def _front_matter(text: str) -> Mapping[str, Any]:
     return head
 
 
+def _text(head: Mapping[str, Any], name: str) -> str:
+    value = head.get(name)
+    if isinstance(value, list | dict | set):
+        # A text of nested aliases could be longer than the memory.
+        raise UnreadableDocument(f"{name} in the front matter is no single value")
+    return "" if value is None else str(value).strip()
+
+
 def _texts(head: Mapping[str, Any], name: str) -> tuple[str, ...]:
-    value = head.get(name) or ()
-    if isinstance(value, str):
-        value = value.split(",")
-    if not isinstance(value, list | tuple):
-        raise UnreadableDocument(f"{name} in the front matter is neither a list nor a text")
-    return tuple(text for text in (str(item).strip() for item in value) if text)
+    value = head.get(name)
+    if value is None:
+        return ()
+    items = value if isinstance(value, list) else _text(head, name).split(",")
+    return tuple(filter(None, (_text({name: item}, name) for item in items)))
