@@ -134,7 +134,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _short(text: str) -> str:
-    folded = " ".join(mask_secrets(text).split())
+    folded = " ".join(mask_secrets(text).split()).rstrip(".,; ")
     return folded if len(folded) <= 140 else f"{folded[:139]}…"
 
 

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from functools import lru_cache
 
 from application.timestamps import find_timestamp
 
@@ -66,6 +67,7 @@ class Scan:
     worst_scene: list[Line] = field(default_factory=list)
     worst_level: Level = Level.NONE
     repeated: dict[str, Repeated] = field(default_factory=dict)
+    by_bare_text: dict[str, Repeated] = field(default_factory=dict)
 
     @property
     def troubles(self) -> int:
@@ -131,17 +133,24 @@ _DECLARED = re.compile(
     r"\b(?:level|severity)[\"']?\s*[=:]\s*[\"']?(?:info|debug|trace|notice)\b|\[(?:info|debug|notice)\]"
 )
 _CONTINUED = re.compile(r"\s+\S|Caused by|Traceback|\.\.\. \d+ more|goroutine \d|[\w.]+(?:Error|Exception)\b")
+_WITHOUT_DIGITS = str.maketrans("", "", "0123456789")
 _NUMBERS = re.compile(r"0x[0-9a-f]+|\b[0-9a-f]{8,}(?:-[0-9a-f]+)*\b|\d+", re.IGNORECASE)
 
 
 def level_of(text: str) -> Level:
     """How bad the line is, by its words: a failure that is denied or counted as zero is none."""
-    low = text.lower()
     if text[:1] in {"E", "F"} and text[1:5].isdigit():
         return Level.FATAL if text[0] == "F" else Level.ERROR
-    if not any(hint in low for hint in _HINTS):
-        return Level.NONE
-    if _HARMLESS.search(low):
+    low = text.lower()
+    for hint in _HINTS:
+        if hint in low:
+            return _level_of(low)
+    return Level.NONE
+
+
+@lru_cache(maxsize=2048)
+def _level_of(low: str) -> Level:
+    if "err" in low or "fail" in low or "timeout" in low:
         low = _HARMLESS.sub("", low)
     if _FATAL.search(low):
         return Level.FATAL
@@ -209,10 +218,13 @@ def _count(result: Scan, line: Line, level: Level) -> None:
         result.fatals += 1
     else:
         result.errors += 1
-    template = template_of(line.text)
-    known = result.repeated.get(template)
+    # Most repeats differ in digits alone, which is cheap to see; only the others are compared by their templates.
+    bare = line.text.translate(_WITHOUT_DIGITS)
+    known = result.by_bare_text.get(bare) or result.repeated.get(template := template_of(line.text))
     if known:
         known.count += 1
         known.last = line.number
     elif len(result.repeated) < MAX_TEMPLATES:
-        result.repeated[template] = Repeated(line, level, last=line.number)
+        known = result.repeated[template] = Repeated(line, level, last=line.number)
+    if known and len(result.by_bare_text) < MAX_TEMPLATES:
+        result.by_bare_text[bare] = known

@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from itertools import count
 
-from adapters.playbook.judgement import Judgement, judge, symptom_line
-from adapters.playbook.observation import Fact, Observation, changes, first_error, places, spoken_times
+from adapters.playbook.judgement import judge, symptom_line
+from adapters.playbook.observation import Observation
+from adapters.playbook.plan import Plan, Verdict
+from adapters.playbook.problem import find_milestones, read_problem
 from adapters.playbook.remedies import commands_of, mitigation, permanent_fix
 from adapters.playbook.runbook import Point, Runbook
-from adapters.playbook.signals import read_signals
 from adapters.playbook.sources import Source, origin_of, rationale_of, sources_of, statement_of
 from domain.case import Case
 from domain.hypothesis import Hypothesis, HypothesisCategory, HypothesisStatus
 from domain.milestones import Milestone
 from domain.path import InvestigationPath
-from domain.problem import UrgencyLevel
 from domain.proposals import (
     EvidenceRequest,
     HypothesisProposal,
-    MilestoneClaim,
-    ModelUpdates,
-    ProblemReading,
-    SolutionProposal,
-    StanceProposal,
 )
-from domain.terms import terms
 from domain.turn import TurnInput, apply_turn
 from domain.values import search_text
 from ports.language_model import TurnContext
@@ -62,63 +55,6 @@ _CATEGORIES = (
 _OPEN = (HypothesisStatus.CAPTURED, HypothesisStatus.ACTIVE, HypothesisStatus.INCONCLUSIVE)
 
 
-@dataclass(slots=True)
-class Finding:
-    """A milestone that the evidence earns, and the facts that earn it."""
-
-    milestone: Milestone
-    facts: list[Fact]
-
-    def claim(self) -> MilestoneClaim:
-        """The claim, with the ids of the evidence."""
-        ids = dict.fromkeys(fact.evidence_id for fact in self.facts)
-        return MilestoneClaim(milestone=self.milestone, evidence_ids=tuple(ids))
-
-
-@dataclass(slots=True)
-class Verdict:
-    """What one piece of evidence says about one hypothesis, named by its id or its reference."""
-
-    hypothesis: str
-    evidence_id: str
-    judgement: Judgement
-
-
-@dataclass(slots=True)
-class Plan:
-    """Everything that the rules have to say in this turn, and what the domain makes of it."""
-
-    sources: tuple[Source, ...]
-    findings: list[Finding] = field(default_factory=list)
-    verdicts: list[Verdict] = field(default_factory=list)
-    hypotheses: list[HypothesisProposal] = field(default_factory=list)
-    solutions: list[SolutionProposal] = field(default_factory=list)
-    requests: list[EvidenceRequest] = field(default_factory=list)
-    reading: ProblemReading | None = None
-    fitting: tuple[Source, ...] = ()
-    """The documents whose symptom stands in the evidence."""
-
-    def updates(self) -> ModelUpdates:
-        """The proposals."""
-        return ModelUpdates(
-            problem_reading=self.reading,
-            milestones=tuple(finding.claim() for finding in self.findings),
-            hypotheses=tuple(self.hypotheses),
-            stances=tuple(
-                StanceProposal(
-                    hypothesis=verdict.hypothesis,
-                    evidence_id=verdict.evidence_id,
-                    stance=verdict.judgement.stance,
-                    reasoning=verdict.judgement.reasoning[:1000],
-                    completeness=verdict.judgement.completeness,
-                )
-                for verdict in self.verdicts
-            ),
-            solutions=tuple(self.solutions),
-            evidence_requests=tuple(self.requests),
-        )
-
-
 def plan_turn(context: TurnContext) -> tuple[Plan, Case]:
     """The proposals for an investigating case, and the case that they lead to, in which new ids are placeholders."""
     case = context.case
@@ -128,8 +64,8 @@ def plan_turn(context: TurnContext) -> tuple[Plan, Case]:
     plan.fitting = tuple(
         source for source in sources if any(symptom_line(source.runbook, item) for item in observations)
     )
-    plan.reading = _reading(context, observations)
-    plan.findings = _findings(case, observations, plan)
+    plan.reading = read_problem(context, observations)
+    plan.findings = find_milestones(case, observations, plan.fitting)
     origins = {item.hypothesis_id: origin_of(item, sources) for item in case.hypotheses}
     new_ids = {item.evidence_id for item in context.new_evidence}
     fresh = [item for item in observations if item.evidence.evidence_id in new_ids]
@@ -159,68 +95,6 @@ def _simulate(context: TurnContext, plan: Plan) -> Case:
         ),
     )
     return result.case
-
-
-# -------------------------------------------------------------------- the problem
-
-
-def _reading(context: TurnContext, observations: Sequence[Observation]) -> ProblemReading | None:
-    """Where, since when and how urgent, as far as the case does not know it yet."""
-    known = context.case.problem_verification
-    if known is None:
-        return None
-    described = read_signals(f"{context.case.description}\n{context.message}")
-    errors = [item.line.quote()[:500] for item in _error_facts(observations)]
-    started = first_error(observations)
-    at = started[1] if started else None
-    legal = at if at and not (known.noticed_at and at > known.noticed_at) else None
-    services = [fact.text[:200] for fact in places(observations)]
-    return ProblemReading(
-        urgency_level=described.urgency if known.urgency_level is UrgencyLevel.UNKNOWN else None,
-        temporal_state=None if known.temporal_state else described.temporal_state,
-        symptom_indicators=tuple(item for item in errors[:3] if item not in known.symptom_indicators),
-        affected_services=tuple(item for item in services[:8] if item not in known.affected_services),
-        started_at=None if known.started_at else legal,
-    )
-
-
-def _findings(case: Case, observations: Sequence[Observation], plan: Plan) -> list[Finding]:
-    """The pending milestones of the verification that the evidence earns."""
-    started = first_error(observations)
-    found = {
-        Milestone.SYMPTOM_VERIFIED: _symptoms(case, observations, plan),
-        Milestone.SCOPE_ASSESSED: places(observations)[:8],
-        Milestone.TIMELINE_ESTABLISHED: [started[0]] if started else spoken_times(observations)[:2],
-        Milestone.CHANGES_IDENTIFIED: changes(observations)[:3],
-    }
-    return [
-        Finding(milestone, facts) for milestone, facts in found.items() if facts and not case.progress.has(milestone)
-    ]
-
-
-def _symptoms(case: Case, observations: Sequence[Observation], plan: Plan) -> list[Fact]:
-    """Error lines that belong to the stated problem: by its words, or as the symptom of a document found for it."""
-    stated = {word for word in terms(case.description) if len(word) > 2}
-    needed = 1 if len(stated) < 4 else 2
-    facts = []
-    for observation in observations:
-        if observation.is_report:
-            continue
-        known = (symptom_line(source.runbook, observation) for source in plan.fitting)
-        line = next(filter(None, known), None) or next(
-            (line for line in observation.errors if len(stated & line.words) >= needed), None
-        )
-        if line:
-            facts.append(Fact(line.text, observation.evidence.evidence_id, line))
-    return facts
-
-
-def _error_facts(observations: Sequence[Observation]) -> list[Fact]:
-    return [
-        Fact(observation.errors[0].text, observation.evidence.evidence_id, observation.errors[0])
-        for observation in observations
-        if observation.errors
-    ]
 
 
 # -------------------------------------------------------------------- hypotheses

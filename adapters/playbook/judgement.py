@@ -23,6 +23,8 @@ _FIGURE = re.compile(
 _SETTING = re.compile(r"([A-Za-z][\w.-]+)[ =:](\d+(?:\.\d+)?)")
 _EXIT_CODES = re.compile(r"exit codes? ((?:\d+(?:, | or |, or )?)+)", re.IGNORECASE)
 _MOSTLY = re.compile(r"\b(?:mostly|most|many|nearly all|all|thousands|hundreds)\b[^.;:`]{0,30}`([^`]+)`", re.IGNORECASE)
+_READING = re.compile(r"\s*[\w.%-]+\s*[:=]\s*-?[\d.]+\s*\w*\s*")
+"""A name with its figure. That it was measured says nothing; what it should be is for the prediction to say."""
 _HEALTHY = re.compile(
     r"\b(?:no|not|none|never|without|isn't|aren't|wasn't|normal|healthy|unchanged|stable|constant|ruled out|0 rows)\b",
     re.IGNORECASE,
@@ -155,7 +157,8 @@ def _error_texts(cause: Point, runbook: Runbook, observation: Observation) -> Ju
 
 def _words(cause: Point, runbook: Runbook, observation: Observation) -> Judgement | None:
     own = distinctive_words(cause, runbook)
-    line = max(observation.lines, key=lambda item: len(own & item.words), default=None)
+    telling = (item for item in observation.lines if not _READING.fullmatch(item.text))
+    line = max(telling, key=lambda item: len(own & item.words), default=None)
     shared = own & line.words if line else frozenset()
     if line is None or len(shared) < 2:
         return None

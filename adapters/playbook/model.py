@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Sequence
 
 from adapters.playbook import wording
-from adapters.playbook.investigation import Plan, describe, plan_turn
+from adapters.playbook.investigation import describe, plan_turn
+from adapters.playbook.plan import Plan
 from adapters.playbook.remedies import commands_of
 from adapters.playbook.runbook import Point
 from adapters.playbook.signals import Signals, read_signals

@@ -33,7 +33,7 @@ _KINDS = (
     (ProblemType.UNAVAILABILITY, r"down|outage|unavailable|unreachable|refused|50[34]|no leader|not ready"),
     (
         ProblemType.ERROR,
-        r"errors?|exceptions?|fail\w*|fatal|panic|reject\w*|crash\w*|too many|50[02]|oom\w*|killed|full",
+        r"errors?|exceptions?|fail\w*|fatal|panic|reject\w*|crash\w*|too many|50[02]|oom\w*|killed|full|cannot",
     ),
     (ProblemType.SLOWNESS, r"slow\w*|latency|lag\w*|delay\w*|timeouts?|timed? out|degraded"),
 )

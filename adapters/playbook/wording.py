@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from adapters.playbook.investigation import Finding, Plan, Verdict
+from adapters.playbook.plan import Finding, Plan, Verdict
 from adapters.playbook.remedies import commands_of
 from adapters.playbook.runbook import Point
 from adapters.playbook.sources import Source
@@ -21,11 +21,6 @@ MILESTONES = {
     Milestone.SCOPE_ASSESSED: "The scope is assessed",
     Milestone.TIMELINE_ESTABLISHED: "The timeline is established",
     Milestone.CHANGES_IDENTIFIED: "Changes are identified",
-}
-_FACTS = {
-    Milestone.SCOPE_ASSESSED: "named are",
-    Milestone.TIMELINE_ESTABLISHED: "it began at",
-    Milestone.CHANGES_IDENTIFIED: "reported is",
 }
 STANCES = {
     EvidenceStance.STRONGLY_SUPPORTS: "strongly supports",
@@ -56,7 +51,7 @@ def findings_section(findings: Sequence[Finding], case: Case) -> str:
         if finding.milestone is Milestone.SYMPTOM_VERIFIED:
             said = code(finding.facts[0].line.quote())
         else:
-            said = f"{_FACTS[finding.milestone]} {', '.join(code(fact.text) for fact in finding.facts[:4])}"
+            said = ", ".join(code(fact.text) for fact in finding.facts[:4])
         rows.append(f"- {MILESTONES[finding.milestone]} ({ids}): {said}")
     return section("Established", rows)
 
