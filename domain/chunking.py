@@ -33,7 +33,7 @@ def chunk_document(document_id: str, title: str, content: str, preface: str = ""
     """
     sections = [(title, preface), *_sections(title, content)]
     chunks: list[Chunk] = []
-    for heading, section in sections if preface or content.strip() else [(title, title)]:
+    for heading, section in sections if preface.strip() or content.strip() else [(title, title)]:
         for text in _split(section):
             if len(chunks) == MAX_CHUNKS:
                 raise InvalidInput(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from domain.values import search_text
+from domain.values import normalise_text, search_text
 
 MAX_TERM_LENGTH = 64
 
@@ -28,9 +28,12 @@ def terms(text: str) -> list[str]:
     A compound name counts as a whole and by its parts, so that ``KubePodCrashLooping`` is found by "pod crash looping".
     Common English words and those of a conversation are left out. Endings are cut lightly (plural s, ing, ed) to match
     forms of a word.
+
+    Raises:
+        InvalidInput: see `domain.values.normalise_text`.
     """
     found: list[str] = []
-    for word in _WORD.findall(text):
+    for word in _WORD.findall(normalise_text(text)):
         parts = _CAMEL.split(word)
         candidates = [word, *parts] if len(parts) > 1 else [word]
         for candidate in candidates:
