@@ -16,7 +16,8 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from domain.errors import InvalidInput
-from domain.filter import Filter, MetadataValue
+from domain.filter import Filter, MetadataValue, check_metadata
+from domain.values import normalise_text
 
 MAX_RESULTS = 1000
 MAX_ID_LENGTH = 512
@@ -72,8 +73,48 @@ def check_record_id(record_id: str) -> None:
         raise InvalidInput(f"a record id has {len(record_id)} characters; accepted: 1 to {MAX_ID_LENGTH}")
 
 
+def check_records(
+    dimension: int,
+    documents: Sequence[str],
+    embeddings: Sequence[Vector],
+    metadatas: Sequence[Mapping[str, MetadataValue]],
+    ids: Sequence[str],
+) -> list[tuple[str, str, dict[str, MetadataValue]]]:
+    """Id, document and metadata of each record, normalised. Takes about 0.1 ms a record.
+
+    Raises:
+        InvalidInput: see `VectorStore.add_documents`.
+    """
+    if not len(documents) == len(embeddings) == len(metadatas) == len(ids):
+        raise InvalidInput("documents, embeddings, metadatas and ids must have the same length")
+    rows = []
+    for record_id, document, embedding, metadata in zip(ids, documents, embeddings, metadatas, strict=True):
+        check_vector(embedding, dimension)
+        check_record_id(record_id)
+        rows.append((normalise_text(record_id), normalise_text(document), check_metadata(metadata)))
+    check_unique([row[0] for row in rows])
+    return rows
+
+
+def check_unique(ids: Sequence[str]) -> None:
+    """Refuse ids, already normalised, one of which stands twice in a call that writes."""
+    if len(set(ids)) != len(ids):
+        raise InvalidInput("an id occurs twice in one call")
+
+
+def check_query(query_embedding: Vector, dimension: int, n_results: int) -> None:
+    """Refuse a query that no adapter answers.
+
+    Raises:
+        InvalidInput: a malformed vector, or ``n_results`` outside of 1 to 1000.
+    """
+    check_vector(query_embedding, dimension)
+    if not 1 <= n_results <= MAX_RESULTS:
+        raise InvalidInput(f"n_results is {n_results}; accepted: 1 to {MAX_RESULTS}")
+
+
 class VectorStore(Protocol):
-    """Keeps vectors of one embedding space."""
+    """Keeps vectors of one embedding space. Ids are normalised text (NFC) wherever they are given."""
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -125,7 +166,7 @@ class VectorStore(Protocol):
 
         Raises:
             NotFound: a record does not exist. Nothing has changed.
-            InvalidInput: as `add_documents`.
+            InvalidInput: as `add_documents`. Nothing has changed.
         """
         ...
 
@@ -134,5 +175,9 @@ class VectorStore(Protocol):
         ...
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
-        """The next records by id after the given one; an empty tuple at the end."""
+        """The next records by id (in the order of code points) after the given one; an empty tuple at the end.
+
+        Raises:
+            InvalidInput: a limit out of bounds (see `ports.paging.check_page`).
+        """
         ...

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from bisect import bisect_right, insort
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
-from domain.filter import Filter, MetadataValue, check_metadata, matches
+from domain.filter import Filter, MetadataValue, matches
 from domain.values import normalise_text
 from ports.capabilities import Closeable
 from ports.errors import InvalidInput, NotFound, StorageUnavailable
+from ports.paging import check_page
 from ports.vectors import (
-    MAX_RESULTS,
     EmbeddingSpace,
     Vector,
     VectorHit,
     VectorRecord,
     VectorStore,
-    check_record_id,
-    check_vector,
+    check_query,
+    check_records,
+    check_unique,
 )
 
-_INLINE_COMPONENTS = 500_000
-"""Up to so many components a search takes a millisecond or two; a larger one runs in a thread."""
+_INLINE = 100_000
+"""Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
 
 class InMemoryVectorStore(VectorStore, Closeable):
@@ -33,11 +35,11 @@ class InMemoryVectorStore(VectorStore, Closeable):
 
     def __init__(self, space: EmbeddingSpace) -> None:
         self._space = space
-        self._records: dict[str, VectorRecord] = {}
-        self._rows: dict[str, int] = {}
-        self._ids: list[str] = []
-        self._sorted_ids: list[str] = []
+        self._records: list[VectorRecord] = []
         self._matrix: NDArray[np.float32] = np.empty((64, space.dimension), dtype=np.float32)
+        self._rows: dict[str, int] = {}
+        self._sorted_ids: list[str] = []
+        self._writing = asyncio.Lock()
         self._closed = False
 
     @property
@@ -54,48 +56,39 @@ class InMemoryVectorStore(VectorStore, Closeable):
     ) -> None:
         """See `VectorStore`."""
         self._check_open()
-        if not len(documents) == len(embeddings) == len(metadatas) == len(ids):
-            raise InvalidInput("documents, embeddings, metadatas and ids must have the same length")
-        self._store([self._record(*parts) for parts in zip(ids, documents, embeddings, metadatas, strict=True)])
+        async with self._writing:
+            await self._add(documents, embeddings, metadatas, ids)
 
     async def query(
         self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None
     ) -> tuple[VectorHit, ...]:
         """See `VectorStore`."""
         self._check_open()
-        check_vector(query_embedding, self._space.dimension)
-        if not 1 <= n_results <= MAX_RESULTS:
-            raise InvalidInput(f"n_results is {n_results}; accepted: 1 to {MAX_RESULTS}")
-        candidates = [
-            record_id for record_id in self._ids if where is None or matches(where, self._records[record_id].metadata)
-        ]
-        if not candidates:
-            return ()
-        rows = self._matrix[[self._rows[record_id] for record_id in candidates]]
-        records = [self._records[record_id] for record_id in candidates]
-        if rows.size <= _INLINE_COMPONENTS:
-            return _nearest(query_embedding, rows, records, n_results)
-        return await asyncio.to_thread(_nearest, query_embedding, rows, records, n_results)
+        check_query(query_embedding, self._space.dimension, n_results)
+        # Copies, so that a search in a thread sees one state of the store.
+        records, matrix = self._records.copy(), self._matrix[: len(self._records)].copy()
+        if matrix.size <= _INLINE:
+            return _nearest(query_embedding, n_results, where, records, matrix)
+        return await asyncio.to_thread(_nearest, query_embedding, n_results, where, records, matrix)
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
         self._check_open()
-        return tuple(self._records[record_id] for record_id in ids if record_id in self._records)
+        return tuple(self._records[row] for row in map(self._rows.get, map(normalise_text, ids)) if row is not None)
 
     async def delete(self, ids: Sequence[str]) -> int:
         """See `VectorStore`."""
         self._check_open()
-        known = [record_id for record_id in dict.fromkeys(ids) if record_id in self._records]
-        for record_id in known:
-            row = self._rows.pop(record_id)
-            last = self._ids.pop()
-            if last != record_id:
-                self._ids[row] = last
-                self._rows[last] = row
-                self._matrix[row] = self._matrix[len(self._ids)]
-            del self._records[record_id]
-            del self._sorted_ids[bisect_right(self._sorted_ids, record_id) - 1]
-        return len(known)
+        async with self._writing:
+            known = [key for key in dict.fromkeys(map(normalise_text, ids)) if key in self._rows]
+            for record_id in known:
+                row, last = self._rows.pop(record_id), self._records.pop()
+                if last.id != record_id:
+                    self._records[row] = last
+                    self._rows[last.id] = row
+                    self._matrix[row] = self._matrix[len(self._records)]
+                del self._sorted_ids[bisect_left(self._sorted_ids, record_id)]
+            return len(known)
 
     async def update(
         self,
@@ -107,30 +100,37 @@ class InMemoryVectorStore(VectorStore, Closeable):
     ) -> None:
         """See `VectorStore`."""
         self._check_open()
-        if any(part is not None and len(part) != len(ids) for part in (documents, embeddings, metadatas)):
+        names = [normalise_text(record_id) for record_id in ids]
+        check_unique(names)
+        if any(part is not None and len(part) != len(names) for part in (documents, embeddings, metadatas)):
             raise InvalidInput("every given sequence must have one value for each id")
-        if unknown := [record_id for record_id in ids if record_id not in self._records]:
-            raise NotFound("vector record", unknown[0])
-        old = [self._records[record_id] for record_id in ids]
-        await self.add_documents(
-            documents if documents is not None else [record.document for record in old],
-            embeddings if embeddings is not None else [record.embedding for record in old],
-            metadatas if metadatas is not None else [record.metadata for record in old],
-            ids,
-        )
+        async with self._writing:
+            if unknown := [record_id for record_id in names if record_id not in self._rows]:
+                raise NotFound("vector record", unknown[0])
+            old = [self._records[self._rows[record_id]] for record_id in names]
+            await self._add(
+                [record.document for record in old] if documents is None else documents,
+                [record.embedding for record in old] if embeddings is None else embeddings,
+                [record.metadata for record in old] if metadatas is None else metadatas,
+                names,
+            )
 
     async def count(self, where: Filter | None = None) -> int:
         """See `VectorStore`."""
         self._check_open()
         if where is None:
             return len(self._records)
-        return sum(matches(where, record.metadata) for record in self._records.values())
+        records = self._records.copy()
+        if len(records) * self._space.dimension <= _INLINE:
+            return _count(where, records)
+        return await asyncio.to_thread(_count, where, records)
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
         self._check_open()
-        start = 0 if after is None else bisect_right(self._sorted_ids, after)
-        return tuple(self._records[record_id] for record_id in self._sorted_ids[start : start + limit])
+        check_page(limit)
+        start = 0 if after is None else bisect_right(self._sorted_ids, normalise_text(after))
+        return tuple(self._records[self._rows[key]] for key in self._sorted_ids[start : start + limit])
 
     async def aclose(self) -> None:
         """See `Closeable`."""
@@ -140,41 +140,70 @@ class InMemoryVectorStore(VectorStore, Closeable):
         if self._closed:
             raise StorageUnavailable("the vector store is closed")
 
-    def _record(
-        self, record_id: str, document: str, embedding: Vector, metadata: Mapping[str, MetadataValue]
-    ) -> VectorRecord:
-        check_record_id(record_id)
-        check_vector(embedding, self._space.dimension)
-        components = tuple(np.asarray(embedding, dtype=np.float32).tolist())
-        return VectorRecord(normalise_text(record_id), normalise_text(document), components, check_metadata(metadata))
-
-    def _store(self, records: Sequence[VectorRecord]) -> None:
-        if len({record.id for record in records}) != len(records):
-            raise InvalidInput("an id occurs twice in one call")
-        for record in records:
+    async def _add(
+        self,
+        documents: Sequence[str],
+        embeddings: Sequence[Vector],
+        metadatas: Sequence[Mapping[str, MetadataValue]],
+        ids: Sequence[str],
+    ) -> None:
+        arguments = (self._space.dimension, documents, embeddings, metadatas, ids)
+        if len(ids) * self._space.dimension <= _INLINE:
+            records, rows = _prepare(*arguments)
+        else:
+            records, rows = await asyncio.to_thread(_prepare, *arguments)
+        for record, vector in zip(records, rows, strict=True):
             row = self._rows.get(record.id)
             if row is None:
-                row = self._rows[record.id] = len(self._ids)
-                self._ids.append(record.id)
+                row = self._rows[record.id] = len(self._records)
+                self._records.append(record)
                 insort(self._sorted_ids, record.id)
-            if row == len(self._matrix):
-                self._matrix = np.concatenate([self._matrix, np.empty_like(self._matrix)])
-            vector = np.asarray(record.embedding, dtype=np.float64)
-            self._matrix[row] = vector / np.linalg.norm(vector)
-            self._records[record.id] = record
+                if row == len(self._matrix):
+                    self._matrix = np.concatenate([self._matrix, np.empty_like(self._matrix)])
+            self._records[row] = record
+            self._matrix[row] = vector
+
+
+def _prepare(
+    dimension: int,
+    documents: Sequence[str],
+    embeddings: Sequence[Vector],
+    metadatas: Sequence[Mapping[str, MetadataValue]],
+    ids: Sequence[str],
+) -> tuple[list[VectorRecord], list[NDArray[np.float32]]]:
+    """The records and their unit vectors."""
+    records, rows = [], []
+    checked = check_records(dimension, documents, embeddings, metadatas, ids)
+    for (record_id, document, metadata), embedding in zip(checked, embeddings, strict=True):
+        vector = np.asarray(embedding, dtype=np.float32)
+        wide = vector.astype(np.float64)
+        records.append(VectorRecord(record_id, document, tuple(vector.tolist()), MappingProxyType(metadata)))
+        rows.append((wide / np.linalg.norm(wide)).astype(np.float32))
+    return records, rows
+
+
+def _count(where: Filter, records: Sequence[VectorRecord]) -> int:
+    return sum(matches(where, record.metadata) for record in records)
 
 
 def _nearest(
-    query: Vector, rows: NDArray[np.float32], records: Sequence[VectorRecord], n_results: int
+    query: Vector, wanted: int, where: Filter | None, records: Sequence[VectorRecord], matrix: NDArray[np.float32]
 ) -> tuple[VectorHit, ...]:
+    if where is not None:
+        passing = [row for row, record in enumerate(records) if matches(where, record.metadata)]
+        records, matrix = [records[row] for row in passing], matrix[passing]
+    if not records:
+        return ()
     direction = np.asarray(query, dtype=np.float64)
-    distances = np.clip(1.0 - rows @ (direction / np.linalg.norm(direction)).astype(np.float32), 0.0, 2.0)
-    # Everything as near as the last one that is wanted takes part in the ordering, so that ties are settled by id.
-    wanted = min(n_results, len(records))
-    limit = np.partition(distances, wanted - 1)[wanted - 1]
-    near = sorted((float(distances[row]), records[row].id, row) for row in map(int, np.flatnonzero(distances <= limit)))
+    direction /= np.linalg.norm(direction)
+    rough = 1.0 - matrix @ direction.astype(np.float32)
+    last = min(wanted, len(records)) - 1
+    # 32-bit distances select, with a margin for their error; exact ones decide the order, equal ones by id.
+    candidates = np.flatnonzero(rough <= np.partition(rough, last)[last] + 1e-5).tolist()
+    rows = np.asarray([records[row].embedding for row in candidates], dtype=np.float64)
+    exact = np.clip(1.0 - rows @ direction / np.linalg.norm(rows, axis=1), 0.0, 2.0).round(9).tolist()
+    near = sorted((distance, records[row].id, row) for distance, row in zip(exact, candidates, strict=True))
     return tuple(
-        VectorHit(record.id, record.document, record.metadata, distance)
-        for distance, _, row in near[:n_results]
-        for record in (records[row],)
+        VectorHit(records[row].id, records[row].document, records[row].metadata, distance)
+        for distance, _, row in near[:wanted]
     )
