@@ -137,6 +137,9 @@ def _verify_solution(case: Case, made: _Made) -> Case:
             f"an effectiveness of {effectiveness} means that the solution has failed; "
             f"{FAILED_BELOW} to 1 is accepted here, report anything less as a failed solution"
         )
+    _require(case, CaseStatus.INVESTIGATING, "Verifying a solution")
+    if _solution(case, made.decision).has_failed:
+        raise MissingPrerequisite("Verifying a solution that has failed", ("the solution to be applied again",))
     solution, case = _measure(case, made, effectiveness, "Verifying a solution")
     return case if solution.is_mitigation else complete(case, Milestone.SOLUTION_VERIFIED, made.at, made.by)
 

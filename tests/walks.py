@@ -110,7 +110,9 @@ class Walker:
             if case.status == "consulting"
             else (
                 DecisionKind.APPLY_SOLUTION,
+                DecisionKind.APPLY_SOLUTION,
                 DecisionKind.VERIFY_SOLUTION,
+                DecisionKind.SOLUTION_FAILED,
                 DecisionKind.SOLUTION_FAILED,
                 DecisionKind.EVIDENCE_UNAVAILABLE,
                 DecisionKind.RETRACT_MILESTONE,
@@ -128,7 +130,7 @@ class Walker:
                 statement=rng.choice((None, None, "The shop is down")),
                 path=rng.choice(tuple(InvestigationPath)),
                 solution_id=self._one(solutions, "sol"),
-                effectiveness=rng.choice((None, 0.0, 0.3, 0.5, 1.0)),
+                effectiveness=rng.choice((None, None, 0.3, 0.5)),
                 verification_method=rng.choice((None, "error rate")),
                 need_id=self._one(needs, "eneed"),
                 milestone=rng.choice(tuple(Milestone)),
@@ -137,7 +139,7 @@ class Walker:
                 reason=rng.choice(("because", "because", " ")),
             )
 
-        return self._few(make, 0.3)
+        return self._few(make, 0.4)
 
     def _updates(self, case: Case) -> ModelUpdates:
         rng = self.rng
@@ -188,7 +190,7 @@ class Walker:
             )
             if rng.random() < 0.1
             else None,
-            solutions=self._few(self._solution(targets), 0.15),
+            solutions=self._few(self._solution(targets), 0.25),
             evidence_requests=self._few(
                 lambda: EvidenceRequest(
                     description=f"Log {rng.randrange(30)}",
@@ -219,7 +221,7 @@ class Walker:
             ref="s1",
             solution_type=rng.choice(tuple(SolutionType)),
             title=f"Fix {rng.randrange(20)}",
-            is_mitigation=rng.random() < 0.3,
+            is_mitigation=rng.random() < 0.4,
             hypothesis=self._maybe(targets),
             immediate_action=rng.choice((None, "Restart it")),
             commands=self._few(lambda: "restart", 0.3),

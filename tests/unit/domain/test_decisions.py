@@ -230,6 +230,17 @@ class TestSolutions:
         assert again.solutions[0].effectiveness is None
         assert again.solutions[0].applied_at == later(20)
 
+    @pytest.mark.parametrize("solution_id", [FIX, RELIEF])
+    def test_what_has_failed_is_applied_again_before_it_is_verified(self, solution_id: str) -> None:
+        case = made(with_solutions(), "apply_solution", solution_id=solution_id)
+        case = made(case, "solution_failed", solution_id=solution_id)
+        with pytest.raises(MissingPrerequisite, match="applied again"):
+            made(case, "verify_solution", solution_id=solution_id)
+        again = made(case, "apply_solution", 20, solution_id=solution_id)
+        verified = made(again, "verify_solution", 21, solution_id=solution_id).solution(solution_id)
+        assert verified
+        assert verified.has_worked
+
     def test_another_applied_fix_keeps_the_milestone(self) -> None:
         case = made(with_solutions(), "apply_solution", solution_id=FIX)
         case = made(case, "apply_solution", solution_id=an_id("sol", 3))

@@ -97,6 +97,10 @@ def check_statement(before: Case, after: Case) -> None:
     if before.consulting.problem_statement_confirmed:
         assert after.consulting.proposed_problem_statement == before.consulting.proposed_problem_statement
         assert after.consulting.problem_statement_confirmed_at == before.consulting.problem_statement_confirmed_at
+    if after.status == "consulting":
+        untouched = a_case()
+        for part in ("problem_verification", "path_selection", "progress", "evidence", "hypotheses", "solutions"):
+            assert getattr(after, part) == getattr(untouched, part)
     if before.description:
         assert after.description == before.description
 
