@@ -27,8 +27,8 @@ SIGN_INS = "sign_ins"
 
 DEFAULT_LIMITS: Mapping[str, RateLimit] = {
     REQUESTS: RateLimit(1200, timedelta(minutes=1)),
-    TURNS: RateLimit(60, timedelta(minutes=1)),
-    SIGN_INS: RateLimit(30, timedelta(minutes=1)),
+    TURNS: RateLimit(120, timedelta(minutes=1)),
+    SIGN_INS: RateLimit(60, timedelta(minutes=1)),
 }
 
 

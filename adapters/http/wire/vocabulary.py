@@ -59,7 +59,7 @@ def required_status(word: str) -> CaseStatus:
 
 def next_states(status: CaseStatus) -> list[str]:
     """Where a case of this status can go, in the words of the clients."""
-    return [state(target) for source, target in CLOSURE_REASONS if source is status]
+    return [state(target) for target in CaseStatus if (status, target) in CLOSURE_REASONS]
 
 
 def closure_reason(case: Case) -> str | None:
