@@ -19,6 +19,7 @@ from domain.evidence import (
 from domain.hypothesis import (
     EvidenceLink,
     EvidenceStance,
+    ForcedAlternatives,
     GenerationMode,
     Hypothesis,
     HypothesisCategory,
@@ -294,6 +295,9 @@ def a_full_case(number: int = 1, **overrides: Any) -> Case:
         "evidence": tuple(_full_evidence(item) for item in range(1, 13)),
         "evidence_needs": _full_needs(),
         "hypotheses": tuple(_full_hypothesis(item) for item in range(1, 7)),
+        "forced_alternatives": ForcedAlternatives(
+            excluded_category=HypothesisCategory.CODE, minimum=2, demanded_at_turn=7, reasons=("4 hypotheses failed",)
+        ),
         "solutions": _full_solutions(),
         "working_conclusion": WorkingConclusion(
             statement="The connection pool is exhausted (1)",
@@ -460,6 +464,7 @@ def _full_evidence(number: int) -> Evidence:
         compression_ratio=0.05,
         analysis="The pool is empty whenever the gateway reports an error.",
         hypothesis_id=an_id("hyp", 1),
+        need_id=an_id("eneed", 3),
         advances=(Milestone.SYMPTOM_VERIFIED,),
         collected_at_turn=number,
     )
