@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 from fastapi.routing import iter_route_contexts
 
+from adapters.filesystem.blobs import FileBlobStore
+from adapters.filesystem.sessions import FileSessionStore
 from adapters.hashing.embeddings import HashingEmbedding
 from adapters.http.app import create_app
 from adapters.http.options import HttpOptions
@@ -22,6 +26,10 @@ from adapters.memory.sessions import InMemorySessionStore
 from adapters.memory.users import InMemoryUserRepository
 from adapters.memory.vectors import InMemoryVectorStore
 from adapters.playbook.model import PlaybookLanguageModel
+from adapters.sqlite.cases import SqliteCaseRepository
+from adapters.sqlite.database import SqliteDatabase
+from adapters.sqlite.knowledge import SqliteKnowledgeRepository
+from adapters.sqlite.users import SqliteUserRepository
 from adapters.system.ids import RandomIds
 from application.cases import CaseService
 from application.health import HealthService
@@ -83,6 +91,46 @@ class FailingCases(InMemoryCaseRepository):
             raise self.failure
 
 
+@dataclass
+class Stores:
+    """Where a world keeps its data: in memory unless told otherwise."""
+
+    cases: Any
+    users: Any
+    documents: Any
+    cache: Any
+    blobs: Any
+
+    @classmethod
+    def in_memory(cls, clock: Clock) -> Stores:
+        return cls(
+            FailingCases(),
+            InMemoryUserRepository(),
+            InMemoryKnowledgeRepository(),
+            InMemorySessionStore(clock),
+            InMemoryBlobStore(),
+        )
+
+
+@contextlib.asynccontextmanager
+async def local_stores(folder: Path, clock: Clock) -> AsyncIterator[Stores]:
+    """What a single node uses: SQLite and files."""
+    database = await SqliteDatabase.open(folder / "faultmaven.db", synchronous="NORMAL")
+    cache, blobs = FileSessionStore(folder / "sessions", clock), FileBlobStore(folder / "files")
+    try:
+        yield Stores(
+            SqliteCaseRepository(database),
+            SqliteUserRepository(database),
+            SqliteKnowledgeRepository(database),
+            cache,
+            blobs,
+        )
+    finally:
+        await cache.aclose()
+        await blobs.aclose()
+        await database.aclose()
+
+
 class World:
     """The application, its parts, and who calls it."""
 
@@ -92,20 +140,19 @@ class World:
         clock: Clock | None = None,
         limits: Mapping[str, RateLimit] | None = None,
         options: HttpOptions | None = None,
+        stores: Stores | None = None,
     ) -> None:
         self.fake_clock = FakeClock()
         self.clock = clock or self.fake_clock
         self.ids = RandomIds()
-        self.cases = FailingCases()
-        self.users = InMemoryUserRepository()
-        self.cache = InMemorySessionStore(self.clock)
-        self.blobs = InMemoryBlobStore()
+        kept = stores or Stores.in_memory(self.clock)
+        self.cases, self.users, self.cache, self.blobs = kept.cases, kept.users, kept.cache, kept.blobs
         self.model = GatedModel()
         self.options = options or HttpOptions(version="1.2.3", dev_login=True)
         self.embeddings = HashingEmbedding()
         common: dict[str, Any] = {"clock": self.clock, "ids": self.ids}
         knowledge = KnowledgeService(
-            documents=InMemoryKnowledgeRepository(),
+            documents=kept.documents,
             vectors=InMemoryVectorStore(self.embeddings.space),
             embeddings=self.embeddings,
             **common,

@@ -14,6 +14,7 @@ from adapters.http.dependencies import (
     Limit,
     Offset,
     ServicesDep,
+    checked_id,
 )
 from adapters.http.idempotent import answer_once
 from adapters.http.wire import vocabulary
@@ -58,7 +59,7 @@ async def create_case(
             priority=wish.priority,
             source=wish.source or "api",
             session_id=session_id,
-            follows=wish.follows_case_id,
+            follows=checked_id("case", wish.follows_case_id) if wish.follows_case_id else None,
         )
         return StoredAnswer(201, CaseRow.of(case).model_dump_json())
 
