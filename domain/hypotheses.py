@@ -3,7 +3,7 @@
     captured -> active -> validated | refuted | inconclusive | retired
 
 New evidence takes an inconclusive hypothesis up again; the other three ends are final for every rule in here.
-Every function takes the hypotheses of a case as a tuple and returns another tuple in the same order.
+What changes the hypotheses of a case takes them as a tuple and returns another tuple in the same order.
 """
 
 from __future__ import annotations
