@@ -19,7 +19,7 @@ from domain.evidence import Evidence
 from domain.knowledge import GLOBAL, KnowledgeDocument, KnowledgeType, Origin, Scope
 from domain.solution_pattern import solution_pattern
 from domain.terms import terms
-from domain.values import NO_ATTRIBUTES, Scalar, normalise_text
+from domain.values import Scalar, normalise_text
 from ports.clock import Clock
 from ports.embeddings import EmbeddingGenerator
 from ports.errors import NotFound, PortError
@@ -92,7 +92,7 @@ class KnowledgeService:
         tags: Sequence[str] = (),
         description: str | None = None,
         source_url: str | None = None,
-        metadata: Mapping[str, Scalar | None] = NO_ATTRIBUTES,
+        metadata: Mapping[str, Scalar | None] | None = None,
     ) -> KnowledgeDocument:
         """Add a document to a scope that the actor may write. While the vectors are away, it is found by its words.
 
@@ -118,7 +118,7 @@ class KnowledgeService:
                 "created_by": actor.user_id,
                 "created_at": now,
                 "updated_at": now,
-                "metadata": metadata,
+                "metadata": metadata or {},
             }
         )
 

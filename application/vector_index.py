@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import struct
 from collections.abc import Iterator, Sequence
@@ -168,7 +167,7 @@ def _unpack(value: str | None, dimension: int) -> Vector | None:
     """The vector; None if there is none, or if the value is none of this dimension."""
     try:
         return struct.unpack(f"<{dimension}f", base64.b64decode(value or "", validate=True))
-    except (binascii.Error, struct.error):
+    except (ValueError, struct.error):
         return None
 
 
