@@ -131,6 +131,8 @@ _HARMLESS = re.compile(
 )
 _DECLARED = re.compile(
     r"\b(?:level|severity)[\"']?\s*[=:]\s*[\"']?(?:info|debug|trace|notice)\b|\[(?:info|debug|notice)\]"
+    # PostgreSQL writes two spaces after the level.
+    r"|\b(?:log|info|notice|debug\d?|hint|detail|statement|context):  "
 )
 _CONTINUED = re.compile(r"\s+\S|Caused by|Traceback|\.\.\. \d+ more|goroutine \d|[\w.]+(?:Error|Exception)\b")
 _WITHOUT_DIGITS = str.maketrans("", "", "0123456789")

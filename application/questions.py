@@ -33,6 +33,7 @@ def questions(case: Case, message: str, new_evidence: Sequence[Evidence]) -> tup
     files = [] if case.evidence else [file.preprocessing_summary or "" for file in case.uploaded_files[-3:]]
     summaries = [item.summary for item in (*new_evidence[-3:], *case.evidence[:3])]
     errors = [text for summary in (*summaries, *files) for text in error_texts(summary)]
+    errors += [text for item in new_evidence[-3:] for text in _listed(item.extract)]
     said = stated if message.strip() in stated else f"{stated}\n{message}"
     asked = dict.fromkeys(question for question in (*errors, *_parts(said)) if _says_something(question))
     return tuple(asked)[:MAX_QUESTIONS]
@@ -42,6 +43,12 @@ def error_texts(summary: str) -> list[str]:
     """The error messages that a summary of a log quotes, without time, process and level."""
     quoted = (found[1] or found[2] for found in _ERRORS.finditer(summary))
     return [" ".join(_NOISE.sub(" ", _PREFIX.sub("", text)).split()) for text in quoted]
+
+
+def _listed(extract: str) -> list[str]:
+    """What the rows of a listing count, where that is more than a word, e.g. ``idle in transaction (aborted)``."""
+    cells = (row.partition(": ")[2].split("|")[0].strip() for row in extract.splitlines()[:20] if "|" in row)
+    return [cell for cell in cells if len(cell.split()) > 1][:2]
 
 
 def _parts(text: str) -> Iterable[str]:

@@ -30,8 +30,10 @@ from domain.values import search_text
 from ports.language_model import TurnContext
 
 MAX_NEW_HYPOTHESES = 5
-SYMPTOM_BONUS = 0.5
-"""How much a document gains in rank when its symptom stands in the evidence."""
+ENOUGH = 2
+"""Hypotheses from which on a turn looks into no further document."""
+NEAR = 0.4
+"""Relevance from which a document is worked with although its symptom does not stand in the evidence."""
 
 _CATEGORIES = (
     (
@@ -121,13 +123,21 @@ def _verdicts(name: str, cause: Point, runbook: Runbook, observations: Sequence[
 
 
 def _propose_causes(case: Case, observations: Sequence[Observation], plan: Plan) -> None:
-    """Hypotheses from the best documents, if there is evidence to test them and nothing is under test."""
+    """The causes of the documents that fit, if nothing is under test, if other causes are wanted, or if they are new.
+
+    A document fits if its symptom stands in the evidence. While none does, one that the search found to be near has to
+    do. A document that fits is worked with also beside the hypotheses from others.
+    """
     demand = case.forced_alternatives
     alive = [item for item in case.hypotheses if item.status in (*_OPEN, HypothesisStatus.VALIDATED)]
-    if not observations or (alive and not demand):
+    if not observations or case.progress.has(Milestone.ROOT_CAUSE_IDENTIFIED):
         return
+    wanted = not alive or demand is not None
+    used = {origin[0].document_id for item in case.hypotheses if (origin := origin_of(item, plan.sources))}
     known = {search_text(item.statement) for item in case.hypotheses}
     for source in ranked_sources(plan):
+        if not wanted and (source not in plan.fitting or source.document_id in used):
+            continue
         for cause in source.runbook.causes:
             category = category_of(cause)
             if search_text(statement_of(cause)) in known or (demand and category is demand.excluded_category):
@@ -147,14 +157,17 @@ def _propose_causes(case: Case, observations: Sequence[Observation], plan: Plan)
             plan.verdicts += _verdicts(ref, cause, source.runbook, observations)
             if len(plan.hypotheses) >= MAX_NEW_HYPOTHESES:
                 return
-        if len(plan.hypotheses) >= 2:
+        if len(plan.hypotheses) >= ENOUGH:
             return
 
 
 def ranked_sources(plan: Plan) -> list[Source]:
-    """The sources with causes, those first whose symptom stands in the evidence."""
+    """The sources with causes: those whose symptom stands in the evidence; without any, those that are near."""
     usable = [source for source in plan.sources if source.runbook.causes]
-    return sorted(usable, key=lambda item: -(item.passage.relevance + SYMPTOM_BONUS * (item in plan.fitting)))
+    fitting = [source for source in usable if source in plan.fitting]
+    near = [source for source in usable if source.passage.relevance >= NEAR]
+    others = [source for source in near if source not in fitting]
+    return [*fitting, *others]
 
 
 def category_of(cause: Point) -> HypothesisCategory:
@@ -235,7 +248,7 @@ def next_step(case: Case, plan: Plan) -> Point | None:
     asked = {search_text(need.description) for need in case.evidence_needs}
     candidates = sorted(case.hypotheses, key=lambda item: -item.likelihood)
     origins = [origin_of(item, plan.sources) for item in candidates if item.status in _OPEN]
-    sources = [origin[0] for origin in origins if origin] or list(plan.fitting) or list(plan.sources[:1])
+    sources = [origin[0] for origin in origins if origin] or list(plan.fitting) or ranked_sources(plan)[:1]
     for source in {item.document_id: item for item in sources}.values():
         for step in source.runbook.steps:
             if (step.text or step.commands) and search_text(describe(step)) not in asked:

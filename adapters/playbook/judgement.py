@@ -25,10 +25,9 @@ _EXIT_CODES = re.compile(r"exit codes? ((?:\d+(?:, | or |, or )?)+)", re.IGNOREC
 _MOSTLY = re.compile(r"\b(?:mostly|most|many|nearly all|all|thousands|hundreds)\b[^.;:`]{0,30}`([^`]+)`", re.IGNORECASE)
 _READING = re.compile(r"\s*[\w.%-]+\s*[:=]\s*-?[\d.]+\s*\w*\s*")
 """A name with its figure. That it was measured says nothing; what it should be is for the prediction to say."""
-_HEALTHY = re.compile(
-    r"\b(?:no|not|none|never|without|isn't|aren't|wasn't|normal|healthy|unchanged|stable|constant|ruled out|0 rows)\b",
-    re.IGNORECASE,
-)
+_HEALTHY = re.compile(r"\b(?:normal|healthy|unchanged|stable|constant|ruled out|0 rows)\b", re.IGNORECASE)
+_NEGATION = re.compile(r"\b(?:no|not|none|never|without|isn't|aren't|wasn't)\b", re.IGNORECASE)
+_ABSENCE = re.compile(r"\b(?:missing|without|no|not|never|lacks?|absent|nobody|nothing)\b", re.IGNORECASE)
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "is": operator.eq,
     "above": operator.gt,
@@ -70,16 +69,31 @@ def judge(cause: Point, runbook: Runbook, observation: Observation) -> Judgement
 
 
 def symptom_line(runbook: Runbook, observation: Observation) -> ObservedLine | None:
-    """The first line that shows what the runbook gives as its symptom."""
-    signatures = [_letters(signature) for signature in runbook.signatures]
-    wanted = [words for words in signatures if len(words) >= 2]
+    """The first line that shows what the runbook gives as its symptom.
+
+    Names and numbers of a quoted line differ from place to place; so it is enough that most of its words are there, or
+    three of them in a row.
+    """
+    wanted = [words for words in map(_letters, runbook.signatures) if len(words) >= 2]
+    phrases = {phrase for signature in runbook.signatures for phrase in _phrases(signature)}
     for line in observation.lines:
         if any(len(words & line.words) >= max(2, 0.7 * len(words)) for words in wanted):
+            return line
+        if any(phrase in phrases for phrase in _phrases(line.text)):
             return line
     if wanted:
         return None
     described = _letters(f"{runbook.title} {runbook.symptoms}") - _GENERIC
     return next((line for line in observation.errors if len(described & line.words) >= 3), None)
+
+
+def _phrases(text: str) -> Iterator[tuple[str, str, str]]:
+    """Every three words in a row of which at least two carry a meaning; a figure or a sign ends the row."""
+    for run in re.split(r"[^A-Za-z\s]+", text.lower()):
+        words = run.split()
+        for phrase in zip(words, words[1:], words[2:], strict=False):
+            if len(_letters(" ".join(phrase)) - _GENERIC) >= 2:
+                yield phrase
 
 
 def _figures(cause: Point, runbook: Runbook, observation: Observation) -> Judgement | None:
@@ -114,6 +128,8 @@ def _shares(cause: Point, runbook: Runbook, observation: Observation) -> Judgeme
         return None
     value = values[0].lower()
     own = [(count, line) for labels, count, line in groups if value in labels]
+    if not own and any(label.startswith(f"{value} ") for labels, _, _ in groups for label in labels):
+        return None  # A kind of the value, e.g. "idle in transaction" of "idle": that decides nothing.
     share = sum(count for count, _ in own) / total
     if share >= 0.5:
         line = max(own, key=lambda item: item[0])[1]
@@ -163,10 +179,19 @@ def _words(cause: Point, runbook: Runbook, observation: Observation) -> Judgemen
     if line is None or len(shared) < 2:
         return None
     named = ", ".join(sorted(shared))
-    if _HEALTHY.search(line.text) and not line.is_error:
+    if not line.is_error and _denies(line.text, own, cause):
         return Judgement(EvidenceStance.CONTRADICTS, f"Denies what this cause predicts: {named} ({line.quote()}).")
     completeness = 1.0 if len(shared) >= 3 else 0.5
     return Judgement(EvidenceStance.SUPPORTS, f"Speaks of {named}, as this cause does ({line.quote()}).", completeness)
+
+
+def _denies(text: str, own: frozenset[str], cause: Point) -> bool:
+    """True if the clause that speaks of the cause says no to it, or that all is well there."""
+    clause = max(re.split(r"[,;.](?:\s|$)", text), key=lambda part: len(own & _letters(part)))
+    if _HEALTHY.search(clause):
+        return True
+    # Where the cause is that something is missing, a "no" confirms it.
+    return _NEGATION.search(clause) is not None and not _ABSENCE.search(cause.text)
 
 
 def distinctive_words(cause: Point, runbook: Runbook) -> frozenset[str]:

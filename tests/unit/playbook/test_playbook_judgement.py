@@ -99,6 +99,25 @@ class TestStances:
         assert judge(cause, book, seen("ERROR not enough heap memory for workers")).stance is SUPPORTS
         assert judge(cause, book, seen("heap memory of workers is normal")).stance is AGAINST
 
+    def test_a_no_confirms_that_something_is_missing(self) -> None:
+        missing, pool = (
+            Point("**Missing commit**: handlers return early", "Missing commit"),
+            Point("**Pool**: too big", "Pool"),
+        )
+        book = Runbook("T", causes=(missing, pool))
+        assert judge(missing, book, seen("handlers return without commit")).stance is SUPPORTS
+        assert judge(pool, Runbook("T", causes=(pool,)), seen("the pool is not big")).stance is AGAINST
+        assert judge(missing, book, seen("nothing wrong, but handlers return and miss the commit")).stance is SUPPORTS
+
+    def test_a_kind_of_the_value_decides_nothing_about_the_value(self) -> None:
+        text = "idle in transaction (aborted) | 11 | 00:00:00\nactive | 1 | 00:00:00"
+        book = runbook("postgresql-too-many-connections")
+        (leaked,) = [item for item in book.causes if item.name == "Leaked sessions"]
+        assert judge(leaked, book, seen(text)).stance is IRRELEVANT
+        assert stance("postgresql-too-many-connections", "Slow statements hold the pool", text) is AGAINST
+        assert stance("postgresql-idle-in-transaction", "Missing commit on an error path", text) is STRONGLY
+        assert stance("postgresql-idle-in-transaction", "Human at a prompt", text) is NEUTRAL
+
 
 class TestSymptoms:
     def test_a_signature_is_found_whatever_its_numbers(self) -> None:
