@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,11 +21,12 @@ from pg_stat_activity where backend_type = 'client backend' group by state order
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """The server's log up to the height of the incident, and its answers then and after the fix."""
+    """The server's log up to the height of the incident, and its answers then, after the relief and after the fix."""
 
     log: str
     activity_during: str
-    activity_after: str
+    activity_relieved: str
+    activity_fixed: str
 
 
 async def cause_trouble(folder: Path) -> Trouble:
@@ -34,24 +36,30 @@ async def cause_trouble(folder: Path) -> Trouble:
         uri = server.get_uri()
         admin = await asyncpg.connect(uri, server_settings={"application_name": "on-call"})
         await admin.execute("create table orders (id int primary key, total numeric)")
+        await admin.execute("insert into orders values (1, 9.90)")
         leaked = await _leak(uri)
         during = _table(await admin.fetch(ACTIVITY))
         log = await asyncio.to_thread(server.log.read_text)
         await admin.execute(
-            "select pg_terminate_backend(pid) from pg_stat_activity where state = 'idle in transaction'"
+            "select pg_terminate_backend(pid) from pg_stat_activity where state like 'idle in transaction%'"
         )
         await asyncio.gather(*(connection.close(timeout=1) for connection in leaked), return_exceptions=True)
         await admin.execute("alter system set idle_in_transaction_session_timeout = '60s'")
         await admin.execute("select pg_reload_conf()")
         again = await asyncpg.connect(uri)
-        await again.execute("insert into orders values (1, 9.90)")
+        await again.execute("insert into orders values (2, 9.90)")
         after = _table(await admin.fetch(ACTIVITY))
         setting = await admin.fetchval("show idle_in_transaction_session_timeout")
+        relieved = f"{after}\nidle_in_transaction_session_timeout = {setting}\nINSERT 0 1"
+        with contextlib.suppress(asyncpg.UniqueViolationError):
+            async with again.transaction():
+                await again.execute("insert into orders values (1, 9.90)")
+        fixed = _table(await admin.fetch(ACTIVITY)) + "\norder 1 failed: duplicate key value; ROLLBACK"
         await again.close()
         await admin.close()
     finally:
         await asyncio.to_thread(server.cleanup)
-    return Trouble(log, during, f"{after}\nidle_in_transaction_session_timeout = {setting}\nINSERT 0 1")
+    return Trouble(log, during, relieved, fixed)
 
 
 def _start(folder: Path) -> PostgresServer:
@@ -65,14 +73,16 @@ def _start(folder: Path) -> PostgresServer:
 
 
 async def _leak(uri: str) -> list[asyncpg.Connection]:
-    """Clients that begin a transaction and forget it; those that come too late are refused."""
+    """Clients whose order fails inside of a transaction that they never end; those that come too late are refused."""
     kept = []
     for _ in range(CLIENTS):
         try:
             connection = await asyncpg.connect(uri, server_settings={"application_name": "shop-api"})
         except asyncpg.TooManyConnectionsError:
             continue
-        await connection.execute("begin; select count(*) from orders")
+        await connection.execute("begin")
+        with contextlib.suppress(asyncpg.UniqueViolationError):
+            await connection.execute("insert into orders values (1, 9.90)")
         kept.append(connection)
     return kept
 

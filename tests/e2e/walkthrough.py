@@ -150,22 +150,32 @@ def walk(client: httpx.Client, password: str, trouble: Trouble, page: Transcript
 
     page.heading("Hand in evidence")
     steps.turn(
-        "This is what the database says about its connections. All of them come from shop-api.",
+        "This is what pg_stat_activity says. Nearly all sessions are idle in transaction, and all of them come from "
+        "shop-api.",
         files=(("pg_stat_activity.txt", trouble.activity_during),),
     )
     steps.hypotheses()
     steps.turn(
-        "shop-api 2.14 was deployed ten minutes before it began. Since then a request that fails at the payment "
-        "provider returns early, without commit or rollback, and its session stays idle in transaction.",
+        "shop-api 2.14 was deployed ten minutes before it began. Since then an order that fails raises an exception "
+        "and returns without commit or rollback, so its session stays idle in transaction for ever.",
     )
     steps.hypotheses()
 
-    page.heading("Apply and verify the solution")
+    page.heading("Mitigate first")
     steps.click("apply_solution")
     steps.turn(
         "The leaked sessions are ended and idle_in_transaction_session_timeout is set. New connections work again: no "
         "session is idle in transaction any more, and inserts succeed.",
-        files=(("after_the_fix.txt", trouble.activity_after),),
+        files=(("after_the_relief.txt", trouble.activity_relieved),),
+    )
+    steps.hypotheses()
+    steps.click("verify_solution")
+
+    page.heading("Fix the cause and verify it")
+    steps.click("apply_solution")
+    steps.turn(
+        "shop-api 2.15 rolls back on each error path and is deployed. Failing orders leave no session behind any more.",
+        files=(("after_the_fix.txt", trouble.activity_fixed),),
     )
     answer = steps.click("verify_solution")
     assert answer["case_state"] == "resolved", answer
