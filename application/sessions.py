@@ -157,12 +157,11 @@ class SessionService:
 
     async def _prolong(self, actor: Actor, session_id: str, idle: timedelta | None) -> Session:
         while True:
+            began = self._clock.now()
             session, known_idle, raw = await self._load(actor, session_id)
             idle_time = idle or known_idle
-            now = max(self._clock.now(), session.last_activity_at)
+            now = max(began, session.last_activity_at)
             end = min(now + idle_time, session.created_at + self._policy.lifetime)
-            if end <= now:
-                raise NotFound("session", session_id)
             prolonged = session.replace(last_activity_at=now, expires_at=end)
             if await self._cache.compare_and_set(_key(session_id), raw, _dump(prolonged, idle_time), end - now):
                 return prolonged

@@ -137,3 +137,35 @@ async def test_a_malformed_client_id_is_refused_and_nothing_is_kept(world: World
     with pytest.raises(ValidationError):
         await world.service.open_session(ADA, client_id=client_id)
     assert await world.cache.keys("*") == []
+
+
+async def test_two_heartbeats_at_once_both_count(world: World) -> None:
+    session_id = (await world.service.open_session(ADA, timeout=HOUR)).session.session_id
+
+    class Contested(InMemorySessionStore):
+        losses = 1
+
+        async def compare_and_set(self, key, expected, value, ttl=None) -> bool:
+            if self.losses:
+                self.losses -= 1
+                return False
+            return await super().compare_and_set(key, expected, value, ttl)
+
+    contested = Contested(world.clock)
+    contested.__dict__.update(world.cache.__dict__)
+    service = SessionService(cache=contested, clock=world.clock, ids=SequentialIds())
+    assert (await service.heartbeat(ADA, session_id)).session_id == session_id
+    assert contested.losses == 0
+
+
+async def test_a_store_that_keeps_too_long_does_not_prolong_a_session(world: World) -> None:
+    slow = FakeClock()
+    cache = InMemorySessionStore(slow)
+    service = SessionService(cache=cache, clock=world.clock, ids=SequentialIds())
+    opened = (await service.open_session(ADA, client_id="browser", timeout=HOUR)).session
+    world.clock.advance(HOUR)
+    with pytest.raises(NotFound):
+        await service.get_session(ADA, opened.session_id)
+    again = await service.open_session(ADA, client_id="browser")
+    assert not again.resumed
+    assert again.session.session_id != opened.session_id

@@ -267,3 +267,18 @@ async def test_many_sign_ins_at_once_all_succeed(world: World) -> None:
     for one in signed_in:
         await world.service.authenticate(one.tokens.access_token)
     assert await world.service.sign_out(signed_in[0].tokens.access_token) == 40
+
+
+async def test_the_same_new_name_twice_at_once_is_one_user(world: World) -> None:
+    class Interrupted(InMemoryUserRepository):
+        async def get_by_username(self, username: str) -> User | None:
+            user = await super().get_by_username(username)
+            await asyncio.sleep(0)
+            return user
+
+    world.users = Interrupted()
+    service = world.with_memory(64)
+    first, second = await asyncio.gather(service.dev_sign_in("ada"), service.dev_sign_in("ADA"))
+    assert first.user.user_id == second.user.user_id
+    assert (await service.list_users()).total == 1
+    service.close()
