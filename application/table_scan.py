@@ -83,7 +83,7 @@ def _time(cells: Sequence[str]) -> str | None:
 
 
 def _number_columns(header: Sequence[str], cells: Sequence[str]) -> list[Column]:
-    columns = []
+    columns: list[Column] = []
     for position, (name, cell) in enumerate(zip(header, cells, strict=False)):
         value = _number(cell)
         if value is not None and len(columns) < MAX_COLUMNS:
