@@ -93,7 +93,7 @@ class SessionService:
         def enter(known: Record) -> Record:
             if known.get(session.client_id) not in (None, known_id):
                 return known  # another request of this client was faster
-            others = {client: known_id for client, known_id in known.items() if client != session.client_id}
+            others = {client: other for client, other in known.items() if client != session.client_id}
             entries = [*others.items(), (session.client_id, session_id)]
             return dict(entries[-self._policy.max_per_user :])
 
@@ -133,7 +133,7 @@ class SessionService:
         await self._cache.delete(_key(session_id))
 
         def leave(known: Record) -> Record:
-            return {client: known_id for client, known_id in known.items() if known_id != session.session_id}
+            return {client: other for client, other in known.items() if other != session.session_id}
 
         await update_record(self._cache, _index_key(actor.user_id), leave, self._policy.lifetime)
 
