@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,10 +140,9 @@ class ChromaProcess:
             if stdin is None or not child.is_alive:
                 raise StorageUnavailable("the vector engine stopped")
             stdin.write(pack({**header, "number": number}, floats))
-            try:
+            # If the child is gone, the listener says what that means for the request.
+            with suppress(ConnectionError):
                 await stdin.drain()
-            except ConnectionError:
-                raise StorageUnavailable("the vector engine stopped") from None
             answer, out = await future
         finally:
             child.waiting.pop(number, None)
@@ -190,4 +190,6 @@ def _error(kind: str, message: str) -> PortError | InvalidInput:
         return InvalidInput(message)
     if kind == "full":
         return StorageFull(message)
+    if kind == "folder":
+        return StorageUnavailable(message)
     return StorageUnavailable(f"the vector engine failed: {message}")

@@ -8,28 +8,30 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock, Timeout
+from numpy.typing import NDArray
 
 from adapters.chroma.process import ChromaProcess
 from adapters.chroma.where import to_json
-from domain.filter import Filter, MetadataValue, check_metadata
+from domain.filter import Filter, MetadataValue
 from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth
-from ports.errors import InvalidInput, NotFound, StorageUnavailable
+from ports.errors import InvalidInput, NotFound
+from ports.paging import check_page
 from ports.vectors import (
-    MAX_RESULTS,
     EmbeddingSpace,
     Vector,
     VectorHit,
     VectorRecord,
     VectorStore,
-    check_record_id,
-    check_vector,
+    check_query,
+    check_records,
+    check_unique,
 )
 
 BATCH = 100
 """Records that are written at once, so that a reader never waits long."""
-
+INLINE = 100_000
+"""Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
 _Row = tuple[str, str, dict[str, MetadataValue]]
 
@@ -39,11 +41,10 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
     middle leaves the first ones; repeating it completes them.
     """
 
-    def __init__(self, process: ChromaProcess, space: EmbeddingSpace, lock: FileLock) -> None:
+    def __init__(self, process: ChromaProcess, space: EmbeddingSpace) -> None:
         """Made by `open`."""
         self._process = process
         self._space = space
-        self._lock = lock
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -54,15 +55,10 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
             InvalidInput: the collection belongs to another embedding space.
             StorageUnavailable: another process uses the folder, or the engine does not start.
         """
-        lock = _hold(folder)
         options = {"collection": collection, "model_id": space.model_id, "dimension": space.dimension}
         process = ChromaProcess(folder, options)
-        try:
-            await process.start()
-        except BaseException:
-            lock.release()
-            raise
-        return cls(process, space, lock)
+        await process.start()
+        return cls(process, space)
 
     @property
     def space(self) -> EmbeddingSpace:
@@ -77,7 +73,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         ids: Sequence[str],
     ) -> None:
         """See `VectorStore`."""
-        rows = self._checked(documents, embeddings, metadatas, ids)
+        rows = await self._checked(documents, embeddings, metadatas, ids)
         async with self._writing:
             await self._add(rows, embeddings)
 
@@ -85,9 +81,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None
     ) -> tuple[VectorHit, ...]:
         """See `VectorStore`."""
-        check_vector(query_embedding, self._space.dimension)
-        if not 1 <= n_results <= MAX_RESULTS:
-            raise InvalidInput(f"n_results is {n_results}; accepted: 1 to {MAX_RESULTS}")
+        check_query(query_embedding, self._space.dimension, n_results)
         header = {"n_results": n_results, "where": to_json(where) if where else None}
         found, _ = await self._process.call("query", header, np.asarray(query_embedding, dtype=np.float32).tobytes())
         columns = (found["ids"], found["documents"], found["metadatas"], found["distances"])
@@ -95,14 +89,14 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
-        return self._records(*await self._process.call("get", {"ids": list(ids)}))
+        names = [normalise_text(record_id) for record_id in ids]
+        return await self._records(*await self._process.call("get", {"ids": names}))
 
     async def delete(self, ids: Sequence[str]) -> int:
         """See `VectorStore`."""
-        if not ids:
-            return 0
+        names = [normalise_text(record_id) for record_id in ids]
         async with self._writing:
-            answer, _ = await self._process.call("delete", {"ids": list(ids)}, writes=True)
+            answer, _ = await self._process.call("delete", {"ids": names}, writes=True)
         return int(answer["count"])
 
     async def update(
@@ -114,19 +108,21 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         metadatas: Sequence[Mapping[str, MetadataValue]] | None = None,
     ) -> None:
         """See `VectorStore`."""
-        if any(part is not None and len(part) != len(ids) for part in (documents, embeddings, metadatas)):
+        names = [normalise_text(record_id) for record_id in ids]
+        check_unique(names)
+        if any(part is not None and len(part) != len(names) for part in (documents, embeddings, metadatas)):
             raise InvalidInput("every given sequence must have one value for each id")
         async with self._writing:
-            old = await self.get(ids)
-            if len(old) < len(ids):
-                known = {record.id for record in old}
-                raise NotFound("vector record", next(record_id for record_id in ids if record_id not in known))
+            old = await self.get(names)
+            known = {record.id for record in old}
+            if unknown := [record_id for record_id in names if record_id not in known]:
+                raise NotFound("vector record", unknown[0])
             vectors = [record.embedding for record in old] if embeddings is None else embeddings
-            rows = self._checked(
+            rows = await self._checked(
                 [record.document for record in old] if documents is None else documents,
                 vectors,
                 [record.metadata for record in old] if metadatas is None else metadatas,
-                ids,
+                names,
             )
             await self._add(rows, vectors)
 
@@ -137,7 +133,9 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
-        return self._records(*await self._process.call("scan", {"after": after, "limit": limit}))
+        check_page(limit)
+        header = {"after": None if after is None else normalise_text(after), "limit": limit}
+        return await self._records(*await self._process.call("scan", header))
 
     async def check_health(self) -> None:
         """Ask the engine something."""
@@ -146,26 +144,18 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
     async def aclose(self) -> None:
         """See `Closeable`."""
         await self._process.aclose()
-        self._lock.release()
 
-    def _checked(
+    async def _checked(
         self,
         documents: Sequence[str],
         embeddings: Sequence[Vector],
         metadatas: Sequence[Mapping[str, MetadataValue]],
         ids: Sequence[str],
     ) -> list[_Row]:
-        if not len(documents) == len(embeddings) == len(metadatas) == len(ids):
-            raise InvalidInput("documents, embeddings, metadatas and ids must have the same length")
-        if len(set(ids)) != len(ids):
-            raise InvalidInput("an id occurs twice in one call")
-        for record_id, embedding in zip(ids, embeddings, strict=True):
-            check_record_id(record_id)
-            check_vector(embedding, self._space.dimension)
-        return [
-            (normalise_text(record_id), normalise_text(document), check_metadata(metadata))
-            for record_id, document, metadata in zip(ids, documents, metadatas, strict=True)
-        ]
+        arguments = (self._space.dimension, documents, embeddings, metadatas, ids)
+        if len(ids) * self._space.dimension <= INLINE:
+            return check_records(*arguments)
+        return await asyncio.to_thread(check_records, *arguments)
 
     async def _add(self, rows: Sequence[_Row], embeddings: Sequence[Vector]) -> None:
         for start in range(0, len(rows), BATCH):
@@ -178,22 +168,19 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
             floats = np.asarray(embeddings[start : start + BATCH], dtype=np.float32).tobytes()
             await self._process.call("add", header, floats, writes=True)
 
-    def _records(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
-        vectors = np.frombuffer(floats, dtype=np.float32).reshape(-1, self._space.dimension).tolist()
-        columns = (header["ids"], header["documents"], vectors, header["metadatas"])
-        return tuple(
-            VectorRecord(record_id, document, tuple(vector), metadata)
-            for record_id, document, vector, metadata in zip(*columns, strict=True)
+    async def _records(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
+        matrix = np.frombuffer(floats, dtype=np.float32).reshape(-1, self._space.dimension)
+        return (
+            _to_records(header, matrix)
+            if matrix.size <= INLINE
+            else await asyncio.to_thread(_to_records, header, matrix)
         )
 
 
-def _hold(folder: Path) -> FileLock:
-    lock = FileLock(folder / "lock", timeout=0, mode=0o600)
-    try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise StorageUnavailable(f"the vector folder {folder} is in use by another process") from None
-    except OSError as error:
-        raise StorageUnavailable(f"the vector folder {folder} cannot be used: {error.strerror}") from error
-    return lock
+def _to_records(header: Mapping[str, Any], matrix: NDArray[np.float32]) -> tuple[VectorRecord, ...]:
+    return tuple(
+        VectorRecord(record_id, document, tuple(vector.tolist()), metadata)
+        for record_id, document, vector, metadata in zip(
+            header["ids"], header["documents"], matrix, header["metadatas"], strict=True
+        )
+    )

@@ -7,6 +7,16 @@ from typing import Any
 from domain.filter import And, Comparison, Filter, Operator, Or
 
 
+def stored_field(field: str) -> str:
+    """The name under which Chroma keeps a field: it has some names for itself."""
+    return f"\\{field}" if field.startswith(("#", "chroma:", "\\")) else field
+
+
+def original_field(field: str) -> str:
+    """The field that is kept under this name."""
+    return field.removeprefix("\\")
+
+
 def to_chroma(condition: Filter) -> dict[str, Any] | None:
     """``condition`` in Chroma's form, or None if Chroma means something else by it.
 
@@ -15,7 +25,7 @@ def to_chroma(condition: Filter) -> dict[str, Any] | None:
     """
     match condition:
         case Comparison(field, Operator.EQ | Operator.IN, values) if all(isinstance(value, str) for value in values):
-            return {field: {"$in": list(values)}}
+            return {stored_field(field): {"$in": list(values)}}
         case And(parts) | Or(parts):
             translated = [part for part in map(to_chroma, parts) if part is not None]
             if len(translated) < len(parts):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import threading
 from bisect import bisect_left, bisect_right, insort
@@ -17,10 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from adapters.chroma.frames import pack, read
-from adapters.chroma.where import to_chroma
+from adapters.chroma.where import original_field, stored_field, to_chroma
 from domain.filter import Filter, matches, parse_filter
 
 EXACT_BELOW = 500
@@ -28,6 +30,8 @@ EXACT_BELOW = 500
 MARGIN = 32
 """How many more records the index is asked for, so that records at equal distance are ordered by id."""
 READERS = 4
+LOCK_SECONDS = 3.0
+"""How long the folder is waited for: the child of a parent that was killed finishes what it is doing."""
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -72,110 +76,116 @@ class Engine:
                 f"dimensions, but the chosen embedder is {model_id} with {dimension}. Choose the one that filled it, "
                 "or name another collection (CHROMADB_COLLECTION) and run `faultmaven knowledge reindex`.",
             )
-        self._ids: list[str] = sorted(self._collection.get(include=[])["ids"])
+        self._known: set[str] = set(self._collection.get(include=[])["ids"])
+        self._sorted: list[str] = sorted(self._known)
+        self._naming = threading.Lock()
 
     def add(self, header: Mapping[str, Any], floats: bytes) -> Answer:
         """Store records; one that exists is replaced as a whole."""
         ids: list[str] = header["ids"]
         with self._writing:
-            known = [record_id for record_id in ids if self._exists(record_id)]
+            known = [record_id for record_id in ids if record_id in self._known]
             # Chroma merges metadata; a field that has to go is set to None.
             old: dict[str, Mapping[str, Any]] = {}
             if known:
                 stored = self._collection.get(ids=known, include=["metadatas"])
                 old = {key: value or {} for key, value in zip(stored["ids"], stored["metadatas"], strict=True)}
             metadatas = [
-                {**dict.fromkeys(old.get(record_id, ())), **metadata} or None
+                {
+                    **dict.fromkeys(old.get(record_id, ())),
+                    **{stored_field(field): value for field, value in metadata.items()},
+                }
+                or None
                 for record_id, metadata in zip(ids, header["metadatas"], strict=True)
             ]
             self._collection.upsert(
                 ids=ids, embeddings=self._matrix(floats), documents=header["documents"], metadatas=metadatas
             )
-            for record_id in ids:
-                if not self._exists(record_id):
-                    insort(self._ids, record_id)
+            with self._naming:
+                for record_id in ids:
+                    if record_id not in self._known:
+                        self._known.add(record_id)
+                        insort(self._sorted, record_id)
         return {}, b""
 
     def delete(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """Remove records; tells how many there were."""
         with self._writing:
-            known = [record_id for record_id in dict.fromkeys(header["ids"]) if self._exists(record_id)]
+            known = [record_id for record_id in dict.fromkeys(header["ids"]) if record_id in self._known]
             if known:
                 self._collection.delete(ids=known)
-            for record_id in known:
-                del self._ids[bisect_left(self._ids, record_id)]
+            with self._naming:
+                for record_id in known:
+                    self._known.remove(record_id)
+                    del self._sorted[bisect_left(self._sorted, record_id)]
         return {"count": len(known)}, b""
 
     def get(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """Records in the order asked for."""
-        return self._records([record_id for record_id in header["ids"] if self._exists(record_id)])
+        return self._records([record_id for record_id in header["ids"] if record_id in self._known])
 
     def scan(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """The next records by id."""
-        start = 0 if header["after"] is None else bisect_right(self._ids, header["after"])
-        return self._records(self._ids[start : start + header["limit"]])
+        with self._naming:
+            start = 0 if header["after"] is None else bisect_right(self._sorted, header["after"])
+            ids = self._sorted[start : start + header["limit"]]
+        return self._records(ids)
 
     def count(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """How many records pass the filter."""
         where = header["where"]
-        return {"count": len(self._ids) if where is None else len(self._passing(parse_filter(where)))}, b""
+        return {"count": len(self._known) if where is None else len(self._passing(parse_filter(where)))}, b""
 
     def query(self, header: Mapping[str, Any], floats: bytes) -> Answer:
         """The nearest records that pass the filter."""
         wanted: int = header["n_results"]
-        where = header["where"]
+        condition = None if header["where"] is None else parse_filter(header["where"])
+        native = to_chroma(condition) if condition else None
         vector = self._matrix(floats)
-        if where is None:
-            native, allowed = None, None if len(self._ids) > EXACT_BELOW else list(self._ids)
-        else:
-            condition = parse_filter(where)
-            native, allowed = to_chroma(condition), self._passing(condition)
-            if native is not None and len(allowed) > EXACT_BELOW:
-                allowed = None
-        if allowed is not None:
-            if not allowed:
-                return {"ids": [], "documents": [], "metadatas": [], "distances": []}, b""
-            found = self._collection.get(ids=allowed, include=["documents", "metadatas", "embeddings"])
-            return _nearest(vector[0], found["ids"], found, wanted)
-        index = self._collection.query(
-            query_embeddings=vector,
-            n_results=min(len(self._ids), wanted + MARGIN),
-            where=native,
-            include=["documents", "metadatas", "embeddings"],
-        )
-        part = {name: index[name][0] for name in ("documents", "metadatas", "embeddings")}
-        return _nearest(vector[0], index["ids"][0], part, wanted)
+        passing = self._passing(condition, EXACT_BELOW + 1)
+        if len(passing) > EXACT_BELOW and (native is not None or condition is None):
+            index = self._collection.query(
+                query_embeddings=vector,
+                n_results=min(len(self._known), wanted + MARGIN),
+                where=native,
+                include=["documents", "metadatas", "embeddings"],
+            )
+            if len(index["ids"][0]) >= wanted:
+                part = {name: index[name][0] for name in ("documents", "metadatas", "embeddings")}
+                return _nearest(vector[0], index["ids"][0], part, wanted)
+            passing = self._passing(condition)
+        if not passing:
+            return _nothing()
+        found = self._collection.get(ids=passing, include=["documents", "metadatas", "embeddings"])
+        return _nearest(vector[0], found["ids"], found, wanted)
 
-    def _passing(self, condition: Filter) -> list[str]:
-        """Ids of the records that pass: Chroma narrows them down as far as it agrees, the definition decides."""
+    def _passing(self, condition: Filter | None, limit: int | None = None) -> list[str]:
+        """Ids of the records that pass, perhaps only ``limit`` of them. Chroma decides as far as it agrees with the
+        definition.
+        """
+        if condition is None:
+            with self._naming:
+                return self._sorted[:limit]
         native = to_chroma(condition)
         if native is not None:
-            ids: list[str] = self._collection.get(where=native, include=[])["ids"]
+            ids: list[str] = self._collection.get(where=native, limit=limit, include=[])["ids"]
             return ids
         found = self._collection.get(include=["metadatas"])
         return [
             record_id
             for record_id, metadata in zip(found["ids"], found["metadatas"], strict=True)
-            if matches(condition, metadata or {})
+            if matches(condition, _original(metadata))
         ]
 
     def _records(self, ids: Sequence[str]) -> Answer:
         if not ids:
             return {"ids": [], "documents": [], "metadatas": []}, b""
-        found = self._collection.get(ids=list(ids), include=["documents", "metadatas", "embeddings"])
+        unique = list(dict.fromkeys(ids))
+        found = self._collection.get(ids=unique, include=["documents", "metadatas", "embeddings"])
         rows = {record_id: row for row, record_id in enumerate(found["ids"])}
         order = [rows[record_id] for record_id in ids if record_id in rows]
-        header = {
-            "ids": [found["ids"][row] for row in order],
-            "documents": [found["documents"][row] or "" for row in order],
-            "metadatas": [found["metadatas"][row] or {} for row in order],
-        }
         vectors = np.asarray(found["embeddings"], dtype=np.float32)[order]
-        return header, vectors.tobytes()
-
-    def _exists(self, record_id: str) -> bool:
-        position = bisect_left(self._ids, record_id)
-        return position < len(self._ids) and self._ids[position] == record_id
+        return _columns(found["ids"], found, order), vectors.tobytes()
 
     def _matrix(self, floats: bytes) -> NDArray[np.float32]:
         return np.frombuffer(floats, dtype=np.float32).reshape(-1, self._dimension)
@@ -183,22 +193,50 @@ class Engine:
 
 def _nearest(vector: NDArray[np.float32], ids: Sequence[str], found: Mapping[str, Any], wanted: int) -> Answer:
     """The nearest of some records, by distances that are computed here: those of an index are approximate."""
+    if not ids:
+        return _nothing()
     rows = np.asarray(found["embeddings"], dtype=np.float64)
     direction = vector.astype(np.float64)
     cosine = rows @ direction / (np.linalg.norm(rows, axis=1) * np.linalg.norm(direction))
-    distances = np.clip(1.0 - cosine, 0.0, 2.0)
-    # Distances that differ only by rounding count as equal, so that equal vectors are ordered by id.
-    order = sorted(range(len(ids)), key=lambda row: (round(float(distances[row]), 9), ids[row]))[:wanted]
+    # Distances that differ only by the error of the arithmetic count as equal, and are ordered by id.
+    distances = np.clip(1.0 - cosine, 0.0, 2.0).round(9).tolist()
+    order = sorted(range(len(ids)), key=lambda row: (distances[row], ids[row]))[:wanted]
+    return {**_columns(ids, found, order), "distances": [distances[row] for row in order]}, b""
+
+
+def _nothing() -> Answer:
+    return {"ids": [], "documents": [], "metadatas": [], "distances": []}, b""
+
+
+def _columns(ids: Sequence[str], found: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:
     return {
         "ids": [ids[row] for row in order],
         "documents": [found["documents"][row] or "" for row in order],
-        "metadatas": [found["metadatas"][row] or {} for row in order],
-        "distances": [float(distances[row]) for row in order],
-    }, b""
+        "metadatas": [_original(found["metadatas"][row]) for row in order],
+    }
+
+
+def _original(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {original_field(field): value for field, value in (metadata or {}).items()}
+
+
+def _hold(folder: Path) -> FileLock:
+    """The folder as this process's own, made if need be; the lock is gone with the process, however that ends."""
+    lock = FileLock(folder / "lock", timeout=LOCK_SECONDS, mode=0o600)
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        lock.acquire()
+    except Timeout:
+        raise Refusal("folder", f"the vector folder {folder} is in use by another process") from None
+    except OSError as error:
+        raise Refusal("folder", f"the vector folder {folder} cannot be used: {error.strerror}") from error
+    return lock
 
 
 def main() -> None:
     """Open the engine as the first request says, then answer requests until the input ends."""
+    # A service manager signals all processes at once; this one ends after its parent has finished.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The engine must not write into the stream of answers: what it prints goes to standard error.
     answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -215,6 +253,7 @@ def main() -> None:
         return
     number, options = opening[0]["number"], opening[0]
     try:
+        lock = _hold(Path(options["folder"]))
         engine = Engine(Path(options["folder"]), options["collection"], options["model_id"], options["dimension"])
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
         send({"number": number, **_describe(error)})
@@ -232,7 +271,7 @@ def main() -> None:
         else:
             send({"number": header["number"], **result}, out)
 
-    with ThreadPoolExecutor(READERS) as pool:
+    with lock, ThreadPoolExecutor(READERS) as pool:
         while (request := read(requests)) is not None:
             pool.submit(answer, *request)
 
