@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import count
 
 from adapters.playbook.judgement import judge, symptom_line
@@ -18,7 +19,7 @@ from adapters.playbook.remedies import commands_of, mitigation, permanent_fix
 from adapters.playbook.runbook import Point, Runbook
 from adapters.playbook.sources import Source, origin_of, rationale_of, sources_of, statement_of
 from domain.case import Case
-from domain.hypothesis import Hypothesis, HypothesisCategory, HypothesisStatus
+from domain.hypothesis import EvidenceStance, Hypothesis, HypothesisCategory, HypothesisStatus
 from domain.milestones import Milestone
 from domain.path import InvestigationPath
 from domain.proposals import (
@@ -32,7 +33,7 @@ from ports.language_model import TurnContext
 MAX_NEW_HYPOTHESES = 5
 ENOUGH = 2
 """Hypotheses from which on a turn looks into no further document."""
-NEAR = 0.4
+NEAR = 0.5
 """Relevance from which a document is worked with although its symptom does not stand in the evidence."""
 
 _CATEGORIES = (
@@ -126,7 +127,8 @@ def _propose_causes(case: Case, observations: Sequence[Observation], plan: Plan)
     """The causes of the documents that fit, if nothing is under test, if other causes are wanted, or if they are new.
 
     A document fits if its symptom stands in the evidence. While none does, one that the search found to be near has to
-    do. A document that fits is worked with also beside the hypotheses from others.
+    do, if it is a solved case or the evidence says anything about its causes. A document that fits is worked with also
+    beside the hypotheses from others.
     """
     demand = case.forced_alternatives
     alive = [item for item in case.hypotheses if item.status in (*_OPEN, HypothesisStatus.VALIDATED)]
@@ -138,10 +140,16 @@ def _propose_causes(case: Case, observations: Sequence[Observation], plan: Plan)
     for source in ranked_sources(plan):
         if not wanted and (source not in plan.fitting or source.document_id in used):
             continue
-        for cause in source.runbook.causes:
+        verdicts = {cause: _verdicts("", cause, source.runbook, observations) for cause in source.runbook.causes}
+        trusted = source in plan.fitting or source.is_past_case or demand
+        if not trusted and all(_is_irrelevant(item) for each in verdicts.values() for item in each):
+            continue
+        for cause, judged in verdicts.items():
             category = category_of(cause)
             if search_text(statement_of(cause)) in known or (demand and category is demand.excluded_category):
                 continue
+            if len(plan.hypotheses) >= MAX_NEW_HYPOTHESES:
+                return
             known.add(search_text(statement_of(cause)))
             ref = f"h{len(plan.hypotheses) + 1}"
             first = not plan.hypotheses
@@ -154,11 +162,13 @@ def _propose_causes(case: Case, observations: Sequence[Observation], plan: Plan)
                     rationale=rationale_of(cause, source),
                 )
             )
-            plan.verdicts += _verdicts(ref, cause, source.runbook, observations)
-            if len(plan.hypotheses) >= MAX_NEW_HYPOTHESES:
-                return
+            plan.verdicts += [replace(item, hypothesis=ref) for item in judged]
         if len(plan.hypotheses) >= ENOUGH:
             return
+
+
+def _is_irrelevant(verdict: Verdict) -> bool:
+    return verdict.judgement.stance is EvidenceStance.IRRELEVANT
 
 
 def ranked_sources(plan: Plan) -> list[Source]:
