@@ -23,7 +23,10 @@ _TYPES = (
 _RISKS = (
     (r"pg_terminate_backend|client kill|terminate", "Ended sessions lose their open transactions."),
     (r"\b(?:restart|rollout restart|delete pod)\b", "A restart interrupts what is running."),
-    (r"rollout undo|roll(?:ed|ing)? (?:back )?(?:the|a|last) \w+(?: back)?|undo the last", "A rollback also takes back whatever else the release brought."),
+    (
+        r"rollout undo|roll back (?:the|to)|roll the \w+ back",
+        "A rollback takes back whatever else the release brought.",
+    ),
     (r"\b(?:rm|delete|drop|truncate|prune|unlink|vacuum-size)\b", "What is deleted cannot be brought back."),
     (r"maxmemory|max_connections|limits?=|maxclients|raise", "A higher limit needs the memory behind it."),
     (r"timeout", "A timeout that is too short ends healthy work as well."),

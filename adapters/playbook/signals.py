@@ -50,7 +50,9 @@ _URGENT = re.compile(
     r"\b(?:urgent\w*|asap|immediately|emergency|critical|right now|production|prod|customers?)\b", re.IGNORECASE
 )
 _ONGOING = re.compile(
-    r"\b(?:now|currently|still|ongoing|keeps?|since|right now|at the moment|continu\w+|again and again)\b",
+    r"\b(?:now|currently|still|ongoing|keeps?|since|right now|at the moment|continu\w+|again and again"
+    r"|(?:answers?|returns?|refuses?|rejects?|fails?|crash(?:es)?) (?:with|every|all|for|on|at|\d)"
+    r"|(?:is|are) (?:down|failing|slow|refused|rejected|unreachable|unavailable))\b",
     re.IGNORECASE,
 )
 _PAST = re.compile(

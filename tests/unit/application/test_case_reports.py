@@ -169,12 +169,11 @@ class TestText:
     def test_the_likeliest_explanation_is_not_sold_as_the_cause(self) -> None:
         full = a_full_case()
         case = an_investigating_case(
-            evidence=full.evidence[:2],
+            evidence=tuple(item.replace(hypothesis_id=None, need_id=None) for item in full.evidence[:2]),
             uploaded_files=full.uploaded_files,
             hypotheses=(a_hypothesis(1), a_hypothesis(4)),
             working_conclusion=full.working_conclusion,
         )
-        case = case.replace(evidence=tuple(item.replace(hypothesis_id=None) for item in case.evidence))
         assert "Best explanation: The connection pool" in section(render(case, KINDS[0], later(60)), "Summary")
 
     def test_a_long_title_is_cut(self) -> None:

@@ -199,6 +199,13 @@ class TestSignals:
             ),
             ("the staging job fails", ProblemType.ERROR, Severity.LOW, UrgencyLevel.LOW, None),
             ("the table is corrupted", ProblemType.DATA_ISSUE, Severity.HIGH, UrgencyLevel.MEDIUM, None),
+            (
+                "The API answers with status 500",
+                ProblemType.ERROR,
+                Severity.HIGH,
+                UrgencyLevel.MEDIUM,
+                TemporalState.ONGOING,
+            ),
             ("hello there", ProblemType.OTHER, Severity.UNKNOWN, UrgencyLevel.UNKNOWN, None),
         ],
     )

@@ -291,6 +291,22 @@ class TestInvestigating:
         assert HypothesisCategory.CONFIG not in {item.category for item in proposed}
         assert "Leaked sessions" not in {item.statement for item in proposed}
 
+    def test_a_document_that_is_merely_near_gives_no_cause_that_the_evidence_does_not_touch(self) -> None:
+        log = evidence(1, LOG)
+        assert not ask(investigating(log), "", REDIS, new=(log,)).updates.hypotheses
+        touching = evidence(2, "evicted_keys:0")
+        assert ask(investigating(log, touching), "", REDIS, new=(touching,)).updates.hypotheses
+
+    def test_a_document_that_fits_the_new_evidence_joins_the_hypotheses(self) -> None:
+        log, oom = evidence(1, LOG), evidence(2, "ERROR OOM command not allowed when used memory > 'maxmemory'.")
+        known = a_hypothesis(1, statement="Leaked sessions", rationale="after kb_0000000000000001")
+        case = investigating(log, oom, hypotheses=(known,))
+
+        names = [item.statement for item in ask(case, "", POSTGRES, REDIS, new=(oom,)).updates.hypotheses]
+
+        assert names[0] == "Policy noeviction on a cache"
+        assert "Reconnect storm" not in names
+
     def test_a_solved_case_gives_the_first_hypothesis(self) -> None:
         log = evidence(1, LOG)
         proposed = ask(investigating(log), "", PATTERN, new=(log,)).updates.hypotheses

@@ -214,7 +214,7 @@ class TestRemedies:
 
     @pytest.mark.parametrize(
         ("text", "words"),
-        [("kubectl rollout undo", "rollback"), ("rm -rf /tmp/x", "brought back"), ("drain the node", "other nodes")],
+        [("kubectl rollout undo", "A rollback"), ("rm -rf /tmp/x", "brought back"), ("drain the node", "other nodes")],
     )
     def test_risks(self, text: str, words: str) -> None:
         assert any(words in risk for risk in risks_of(text))
