@@ -12,9 +12,9 @@ from ports.knowledge import TextHit
 
 FITS = 0.32
 """Relevance from which a document fits. No question off topic of the benchmark's set reaches it."""
-FULL_SCORE = 12.0
+FULL_SCORE = 14.0
 """BM25 score for each term of the question at which words alone are full evidence."""
-FULL_TERMS = 8
+FULL_TERMS = 7
 """Terms of a question that have to be matched for that; a longer one holds more than its subject."""
 COVERED = 0.75
 """Evidence of a chunk that has every term of the question, however common these are."""
@@ -104,7 +104,8 @@ def fuse(question: Sequence[str], text_hits: Sequence[TextHit], near: Sequence[N
     - Without any near chunk words are all there is, and WORDS_ALONE of the full score suffices.
 
     FULL_SCORE, FULL_TERMS and FITS were chosen on the even half of the query sets of ``benchmarks/retrieval``, which
-    reports the odd half too; around them (10 to 14, 6 to 10) recall changes by less than one question in thirty.
+    reports the odd half too; around them (12 to 16, 6 to 8) recall changes by
+    less than one question in thirty.
     """
     asked = set(question)
     full = FULL_SCORE * min(len(asked), FULL_TERMS) * (1.0 if near else WORDS_ALONE)
