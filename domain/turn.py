@@ -123,7 +123,9 @@ def _prove(case: Case, evidence_id: str, verified: set[str | None]) -> Case:
     return case.replace(
         progress=case.progress.replace(completed=tuple(map(proven, case.progress.completed))),
         solutions=tuple(
-            item.replace(verification_evidence_id=evidence_id) if item.solution_id in verified else item
+            item.replace(verification_evidence_id=evidence_id)
+            if item.solution_id in verified and item.has_worked
+            else item
             for item in case.solutions
         ),
     )

@@ -403,6 +403,17 @@ class TestEnd:
         assert result.case.status is CaseStatus.INVESTIGATING
         assert result.case.progress.has(Milestone.SOLUTION_APPLIED)
 
+    def test_a_verification_taken_back_at_once_is_not_proven(self) -> None:
+        result = run(
+            with_solution(),
+            {"kind": "apply_solution", "solution_id": FIX},
+            {"kind": "verify_solution", "solution_id": FIX},
+            {"kind": "solution_failed", "solution_id": FIX},
+            evidence=(an_evidence(1, RESOLUTION),),
+        )
+        assert result.case.status is CaseStatus.INVESTIGATING
+        assert result.case.solutions[0].verification_evidence_id is None
+
     def test_closing_comes_after_all_else(self) -> None:
         result = run(an_investigating_case(), {"kind": "close"}, evidence=(an_evidence(1),), hypotheses=[a_proposal()])
         assert (result.case.status, result.case.closure_reason) == ("closed", ClosureReason.ABANDONED)
