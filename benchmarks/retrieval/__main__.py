@@ -3,7 +3,7 @@
 Two sets of questions, each with the runbooks that answer it: ``alerts``, in the words of alerts and logs, and
 ``paraphrased``, in everyday words that the runbook does not use. A third, ``identifiers``, has single names and codes,
 for which full text alone is the best one can do; ``off_topic`` questions have no answer here. Every set is reported as
-a whole and by halves (even and odd positions): the parameters of the fusion were chosen on the even half.
+a whole and by halves (even and odd positions): the weights of the fusion were chosen on the even half.
 
 Exit code 1 if, with the packaged model, the hybrid is worse than the better of its parts on one of the two sets,
 answers too many questions off topic, or finds nothing for too many of the others. With a FOLDER of Markdown or text
