@@ -104,8 +104,8 @@ def fuse(question: Sequence[str], text_hits: Sequence[TextHit], near: Sequence[N
     - Without any near chunk words are all there is, and WORDS_ALONE of the full score suffices.
 
     FULL_SCORE and FULL_TERMS are those that do best on the even half of the query sets of ``benchmarks/retrieval``,
-    which reports the odd half too; around them (12 to 16, 6 to 8) recall changes by one or two questions of 86. FITS was
-    set on all of its questions.
+    which reports the odd half too; around them (12 to 16, 6 to 8) recall changes by about two questions of 86. FITS was
+    set on all questions.
     """
     asked = set(question)
     full = FULL_SCORE * min(len(asked), FULL_TERMS) * (1.0 if near else WORDS_ALONE)
