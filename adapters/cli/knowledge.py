@@ -61,13 +61,15 @@ def register(app: typer.Typer, runtime: Runtime) -> None:
 
 def _print_report(report: ImportReport, failed: Sequence[tuple[str, str]], *, as_json: bool) -> None:
     if as_json:
-        counts = {name: getattr(report, name) for name in ("added", "updated", "unchanged", "kept")}
+        counts = {name: getattr(report, name) for name in ("added", "updated", "unchanged", "kept", "words_only")}
         print_json({**counts, "failed": failed})
         return
     console.print(
         f"{report.added} added, {report.updated} updated, {report.unchanged} unchanged, "
         f"{report.kept} kept because they were edited here, {len(failed)} failed"
     )
+    if report.words_only:
+        errors.print(f"{report.words_only} are found by their words only; run `faultmaven knowledge reindex` later")
     for name, reason in failed:
         errors.print(f"[red]{escape(name)}[/]: {escape(reason)}")
 
