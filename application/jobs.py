@@ -80,12 +80,14 @@ class JobService:
             return Job(job_id, JobStatus.FAILED, error="The server stopped while it worked on this. Please try again.")
         return job
 
-    async def aclose(self) -> None:
-        """Stop all jobs; they count as failed."""
-        tasks = list(self._tasks)
-        for task in tasks:
+    async def aclose(self, grace: timedelta = timedelta(0)) -> None:
+        """Let the jobs end within ``grace``; those that do not are stopped and count as failed."""
+        if not self._tasks:
+            return
+        _, late = await asyncio.wait(self._tasks, timeout=grace.total_seconds())
+        for task in late:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _work(
         self, owner: str, job_id: str, operation: Callable[[], Awaitable[str]], explain: Callable[[Exception], str]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 from fastapi import FastAPI
@@ -17,6 +18,7 @@ from adapters.http.options import HttpOptions
 from adapters.http.routes import auth, cases, documents, files, meta, reports, sessions, turns
 from adapters.http.services import Services
 
+JOB_GRACE = timedelta(seconds=1)
 ANY_EXTENSION = r"(chrome-extension://[a-p]{32}|moz-extension://[0-9a-f-]{36})"
 _CHROMIUM_ID = re.compile(r"[a-p]{32}")
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -50,7 +52,7 @@ def create_app(services: Services, options: HttpOptions) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with metrics.watching_the_loop():
             yield
-            await services.jobs.aclose()
+            await services.jobs.aclose(JOB_GRACE)
 
     failures: dict[int | str, dict[str, Any]] = {
         "4XX": {"model": errors.ErrorBody, "description": "The request was refused."},

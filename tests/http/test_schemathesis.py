@@ -8,6 +8,7 @@ import itertools
 import threading
 from collections import Counter
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -27,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 from adapters.http.options import HttpOptions
 from adapters.system.clock import SystemClock
 from tests.http.test_socket import serving
-from tests.http.world import World
+from tests.http.world import World, local_stores
 
 TOTAL = 5000
 SHARE_OF_SUCCESS = 0.3
@@ -36,9 +37,10 @@ TURNS_PER_CASE = 20
 
 
 class Background:
-    """The application in a thread with a loop of its own."""
+    """The application over SQLite and files, in a thread with a loop of its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))
         self.url = ""
@@ -46,10 +48,13 @@ class Background:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        async with serving(World(clock=SystemClock(), options=HttpOptions(dev_login=True))) as url:
-            self.url = url
-            self._ready.set()
-            await self._stop.wait()
+        clock = SystemClock()
+        async with local_stores(self._folder, clock) as stores:
+            world = World(clock=clock, options=HttpOptions(dev_login=True), stores=stores)
+            async with serving(world) as url:
+                self.url = url
+                self._ready.set()
+                await self._stop.wait()
 
     def __enter__(self) -> str:
         self._thread.start()
@@ -181,9 +186,11 @@ def _send(operation: Any, caller: Caller, session: requests.Session, tally: Tall
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-def test_generated_requests_never_cause_a_failure(record_property: Callable[[str, object], None]) -> None:
+def test_generated_requests_never_cause_a_failure(
+    tmp_path: Path, record_property: Callable[[str, object], None]
+) -> None:
     tally = Tally()
-    with Background() as url, requests.Session() as session:
+    with Background(tmp_path) as url, requests.Session() as session:
         caller = Caller(url)
         with contextlib.closing(caller.http):
             schema = schemathesis.openapi.from_dict(caller.http.get("/openapi.json").json())

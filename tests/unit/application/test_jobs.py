@@ -116,3 +116,11 @@ async def test_a_store_that_is_away_for_a_moment_does_not_end_the_job(world: Wor
             break
     world.gate.set()
     assert await settled(jobs, job.job_id) is JobStatus.COMPLETED
+
+
+async def test_a_stop_waits_a_moment_for_jobs_that_are_about_to_end(world: World) -> None:
+    quick = await world.jobs.start(ADA, world.work, str)
+    asyncio.get_running_loop().call_later(0.01, world.gate.set)
+    await world.jobs.aclose(timedelta(seconds=5))
+    assert (await world.jobs.get(ADA, quick.job_id)).status is JobStatus.COMPLETED
+    await world.jobs.aclose(timedelta(seconds=5))
