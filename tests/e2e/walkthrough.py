@@ -208,6 +208,7 @@ def main() -> None:
                 page.block(f"$ faultmaven knowledge import {runbooks.name}\n{imported.stdout}")
         trouble = asyncio.run(cause_trouble(Path(folder) / "postgresql"))
         with serving(data) as server:
+            server.wait_for_log("knowledge_is_current")
             steps = walk(server.client(), server.environment["AUTH_INITIAL_ADMIN_PASSWORD"], trouble, page)
         page.heading("The same case on the command line, after the server was stopped")
         page.block(f"$ faultmaven case show {steps.case_id}\n{run(data, 'case', 'show', steps.case_id).stdout}")
