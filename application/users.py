@@ -1,21 +1,19 @@
-"""Accounts, sign-in and tokens.
+"""Accounts, and who may enter.
 
-Tokens are random and opaque. The cache holds their SHA-256 with an expiry; the user record is the durable truth: a
-token that was issued before ``User.tokens_valid_from`` is refused, whatever the cache says.
+The user record is the durable truth: a token that was issued before ``User.tokens_valid_from`` is refused, whatever
+the cache says.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
-from application.cached_json import Record, update_record
 from application.errors import Forbidden, TokenExpired, Unauthenticated
 from application.passwords import Passwords
 from application.retries import retry_conflicts
+from application.tokens import ACCESS, REFRESH, KnownToken, Tokens, TokenStore
 from domain.access import Actor
 from domain.errors import InvalidInput
 from domain.user import Role, User
@@ -26,11 +24,6 @@ from ports.paging import Page
 from ports.sessions import CacheStore
 from ports.users import UserRepository
 
-ACCESS = "fm_at_"
-REFRESH = "fm_rt_"
-ROTATION_GRACE = timedelta(seconds=10)
-MAX_TOKENS = 100
-"""Live tokens of one user; one more revokes the oldest."""
 _TICK = timedelta(microseconds=1)
 _WRONG_CREDENTIALS = "Unknown user name or wrong password."
 _BAD_TOKEN = "The sign-in is no longer valid. Please sign in again."  # noqa: S105 - a message
@@ -45,17 +38,6 @@ class SignInPolicy:
     dev_login: bool = False
     registration: bool = True
     dev_roles: tuple[Role, ...] = (Role.USER, Role.ADMIN)
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """What proves a sign-in. ``expires_at`` is the end of the access token."""
-
-    access_token: str
-    expires_in: timedelta
-    expires_at: datetime
-    refresh_token: str
-    refresh_expires_in: timedelta
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,11 +63,17 @@ class UserService:
     ) -> None:
         """Works on these ports."""
         self._users = users
-        self._cache = cache
         self._passwords = passwords
         self._clock = clock
         self._ids = ids
         self._policy = policy or SignInPolicy()
+        self._tokens = TokenStore(
+            cache=cache,
+            clock=clock,
+            ids=ids,
+            access_ttl=self._policy.access_ttl,
+            refresh_ttl=self._policy.refresh_ttl,
+        )
 
     # ---------------------------------------------------------------- accounts
 
@@ -156,7 +144,7 @@ class UserService:
                 updated_at=max(now, user.updated_at),
             ),
         )
-        await self._forget_tokens(user_id)
+        await self._tokens.forget(user_id)
         return user
 
     # ---------------------------------------------------------------- sign-in
@@ -227,12 +215,9 @@ class UserService:
             Unauthenticated: the token is not valid.
             TokenExpired: the token was revoked.
         """
-        raw, user = await self._owner_of(REFRESH, refresh_token)
-        record: Record = json.loads(raw)
-        if not record.get("spent"):
-            spent = json.dumps({**record, "spent": True})
-            await self._cache.compare_and_set(_key(refresh_token), raw, spent, ROTATION_GRACE)
-        return await self._issue(user)
+        known, user = await self._owner_of(REFRESH, refresh_token)
+        await self._tokens.spend(known)
+        return await self._tokens.issue(user)
 
     async def sign_out(self, access_token: str) -> int:
         """Sign the account out everywhere; returns how many tokens were still valid.
@@ -248,7 +233,7 @@ class UserService:
                 tokens_valid_from=max(now, user.tokens_valid_from) + _TICK, updated_at=max(now, user.updated_at)
             ),
         )
-        return await self._forget_tokens(user.user_id)
+        return await self._tokens.forget(user.user_id)
 
     def close(self) -> None:
         """Let go of the threads that hash passwords."""
@@ -271,7 +256,7 @@ class UserService:
             user.user_id,
             lambda user: user.replace(last_login_at=now, updated_at=max(now, user.updated_at), **changes),
         )
-        return SignedIn(user, await self._issue(user))
+        return SignedIn(user, await self._tokens.issue(user))
 
     async def _change(self, user_id: str, change: Callable[[User], User]) -> User:
         async def attempt() -> User:
@@ -279,46 +264,11 @@ class UserService:
 
         return await retry_conflicts(attempt)
 
-    async def _issue(self, user: User) -> Tokens:
-        now = self._clock.now()
-        issued_at = max(now, user.tokens_valid_from)
-        access, refresh = ACCESS + self._ids.secret(), REFRESH + self._ids.secret()
-        record = json.dumps({"user_id": user.user_id, "issued_at": issued_at.isoformat()})
-        policy = self._policy
-        await self._cache.set(_key(access), record, policy.access_ttl)
-        await self._cache.set(_key(refresh), record, policy.refresh_ttl)
-        new = {_key(access): policy.access_ttl, _key(refresh): policy.refresh_ttl}
-
-        def remember(known: Record) -> Record:
-            live = {key: end for key, end in known.items() if end > now.timestamp()}
-            live.update({key: (now + ttl).timestamp() for key, ttl in new.items()})
-            return dict(list(live.items())[-MAX_TOKENS:])
-
-        before, after = await update_record(self._cache, _index(user.user_id), remember, max(new.values()))
-        for key in before.keys() - after.keys():
-            await self._cache.delete(key)
-        return Tokens(access, policy.access_ttl, now + policy.access_ttl, refresh, policy.refresh_ttl)
-
-    async def _owner_of(self, prefix: str, token: str) -> tuple[str, User]:
-        raw = await self._cache.get(_key(token)) if token.startswith(prefix) else None
-        if raw is None:
+    async def _owner_of(self, kind: str, token: str) -> tuple[KnownToken, User]:
+        known = await self._tokens.find(kind, token)
+        user = await self._users.get(known.user_id) if known else None
+        if known is None or user is None or not user.is_active:
             raise Unauthenticated(_BAD_TOKEN)
-        record: Record = json.loads(raw)
-        user = await self._users.get(record["user_id"])
-        if user is None or not user.is_active:
-            raise Unauthenticated(_BAD_TOKEN)
-        if datetime.fromisoformat(record["issued_at"]) < user.tokens_valid_from:
+        if known.issued_at < user.tokens_valid_from:
             raise TokenExpired(_BAD_TOKEN)
-        return raw, user
-
-    async def _forget_tokens(self, user_id: str) -> int:
-        known, _ = await update_record(self._cache, _index(user_id), lambda _: {}, self._policy.refresh_ttl)
-        return sum([await self._cache.delete(key) for key in known])
-
-
-def _key(token: str) -> str:
-    return "token:" + hashlib.sha256(token.encode(errors="surrogatepass")).hexdigest()
-
-
-def _index(user_id: str) -> str:
-    return f"tokens:{user_id}"
+        return known, user

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from adapters.http.wire.base import Answer, Request
 from application.sessions import OpenedSession
-from application.users import SignedIn, Tokens
+from application.tokens import Tokens
+from application.users import SignedIn
 from domain.session import Session
 from domain.user import User
 

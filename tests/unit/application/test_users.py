@@ -11,7 +11,8 @@ from adapters.memory.users import InMemoryUserRepository
 from application import passwords as password_module
 from application.errors import Forbidden, TokenExpired, Unauthenticated
 from application.passwords import Passwords
-from application.users import MAX_TOKENS, SignInPolicy, UserService
+from application.tokens import MAX_TOKENS
+from application.users import SignInPolicy, UserService
 from domain.errors import InvalidInput
 from domain.user import Role, User
 from ports.errors import AlreadyExists, Conflict, NotFound
