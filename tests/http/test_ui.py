@@ -5,9 +5,10 @@ from typing import Any
 import pytest
 
 from adapters.http.wire import vocabulary
-from adapters.http.wire.cases import CaseRow, FileDetails, FileRow, display_size
+from adapters.http.wire.cases import CaseRow
+from adapters.http.wire.files import FileDetails, FileRow, display_size
+from adapters.http.wire.header import header, transparency
 from adapters.http.wire.turns import Action
-from adapters.http.wire.ui import header, transparency
 from domain.case import Case
 from domain.errors import InvalidInput
 from domain.milestones import Milestone

@@ -28,8 +28,9 @@ from adapters.http.wire.cases import (
     TitleAnswer,
     TitleRequest,
 )
+from adapters.http.wire.header import header
+from adapters.http.wire.header_shapes import CaseHeader
 from adapters.http.wire.knowledge import Hit, SearchAnswer
-from adapters.http.wire.ui import CaseHeader, header
 from application.idempotency import StoredAnswer
 from ports.errors import NotFound
 

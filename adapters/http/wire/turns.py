@@ -8,7 +8,8 @@ from typing import Any
 from adapters.http import intents
 from adapters.http.wire import vocabulary
 from adapters.http.wire.base import Answer
-from adapters.http.wire.ui import Transparency, transparency
+from adapters.http.wire.header import transparency
+from adapters.http.wire.header_shapes import Transparency
 from application.troubleshooting import ProcessedFile, TurnReply
 from domain.case import Case
 from domain.evidence import UploadSource
