@@ -52,9 +52,9 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
     with contextlib.closing(listener):
         async with opened_ports(settings, "faultmaven serve") as ports:
             services = assemble(settings, ports)
-            password = await _create_admin(settings, services)
+            greeting = await _greeting(settings, services)
             async with _background(settings, ports, services):
-                on_ready = functools.partial(_announce_start, settings, password, announce)
+                on_ready = functools.partial(_announce_start, settings, greeting, announce)
                 server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, on_ready)
                 await server.serve(sockets=[listener])
                 await services.jobs().aclose()
@@ -146,31 +146,32 @@ def _uvicorn_config(settings: Settings, services: ServicesContainer) -> uvicorn.
     )
 
 
-async def _create_admin(settings: Settings, services: ServicesContainer) -> str | None:
-    """Create the first administrator if there is no user at all; returns the password if it was made up here."""
+async def _greeting(settings: Settings, services: ServicesContainer) -> list[str]:
+    """How to sign in. At the very first start there is no user yet, and the first administrator is created."""
+    if settings.auth_dev_login:
+        return ["Sign in with any user name; no password is asked for (AUTH_DEV_LOGIN is on)."]
     users = services.user_service()
     if (await users.list_users(limit=1)).total:
-        return None
+        return [f"Sign in with your account, e.g. {ADMIN}; forgotten? `faultmaven user password {ADMIN}`"]
     given = settings.auth_initial_admin_password
     password = given.get_secret_value() if given else services.ids().secret()[:16]
     await users.create_user(
         username=ADMIN, email=None, display_name="Administrator", password=password, roles=(Role.USER, Role.ADMIN)
     )
-    return None if given else password
+    shown = "that AUTH_INITIAL_ADMIN_PASSWORD gives" if given else f"{password} (shown only now; change it with"
+    lines = [f"Sign in as {ADMIN} with the password {shown}"]
+    if not given:
+        lines.append(f"`faultmaven user password {ADMIN}`, make more accounts with `faultmaven user create NAME`).")
+    return [*lines, "The starter runbooks are being read in; for about a minute the knowledge is not complete."]
 
 
-def _announce_start(settings: Settings, password: str | None, announce: Callable[[str], None]) -> None:
+def _announce_start(settings: Settings, greeting: list[str], announce: Callable[[str], None]) -> None:
     url = f"http://{settings.faultmaven_host}:{settings.faultmaven_port}"
     announce(f"FaultMaven is ready on {url} (profile {settings.faultmaven_profile}, API documentation on {url}/docs)")
     if settings.is_local:
         announce(f"Data folder: {settings.faultmaven_data_dir}")
-    if settings.auth_dev_login:
-        announce("Sign in with any user name; no password is asked for (AUTH_DEV_LOGIN is on).")
-    elif password:
-        announce(f"Sign in as {ADMIN} with the password {password} (shown only now; change it with")
-        announce(f"`faultmaven user password {ADMIN}`, make more accounts with `faultmaven user create NAME`).")
-    else:
-        announce(f"Sign in with your account, e.g. {ADMIN}; forgotten? `faultmaven user password {ADMIN}`")
+    for line in greeting:
+        announce(line)
     log.info("ready", extra={"url": url, "profile": settings.faultmaven_profile})
 
 
