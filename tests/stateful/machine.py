@@ -81,10 +81,14 @@ class StoreMachine(RuleBasedStateMachine, Generic[S, M]):
 
     def __init__(self) -> None:
         super().__init__()
-        # Hypothesis knows no coroutines, and a runner of its own leaves the loops of other tests alone.
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self._runner = self.new_runner()
         self.model = self.new_model()
         self.store: S = self.run(self.open())
+
+    def new_runner(self) -> asyncio.Runner:
+        """What runs the event loop of the machine."""
+        # Hypothesis knows no coroutines, and a runner of its own leaves the loops of other tests alone.
+        return asyncio.Runner(loop_factory=asyncio.new_event_loop)
 
     def new_model(self) -> M:
         """The model of an empty store."""
