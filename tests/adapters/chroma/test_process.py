@@ -111,7 +111,8 @@ async def test_child_ends_with_its_parent(tmp_path: Path, open_folder: Open) -> 
         parent.kill()
         acknowledged += (int(line.split()[1]) for line in parent.stdout if line.endswith("\n"))
     psutil.wait_procs([child], timeout=2)
-    assert not child.is_running()
+    # Whoever inherits the child may take its time to collect it.
+    assert not child.is_running() or child.status() == psutil.STATUS_ZOMBIE
     store = await open_folder()
     assert len(await store.get([a_record(number).id for number in acknowledged])) == len(acknowledged) >= 10
 
