@@ -145,7 +145,7 @@ class Engine:
                     where=native,
                     include=["documents", "metadatas", "embeddings"],
                 )
-                if len(index["ids"][0]) >= wanted:
+                if len(index["ids"][0]) >= min(wanted, candidates):
                     part = {name: index[name][0] for name in ("documents", "metadatas", "embeddings")}
                     return _nearest(vector, index["ids"][0], part, wanted)
         near = self._catalogue.nearest(vector, wanted + MARGIN, passing)

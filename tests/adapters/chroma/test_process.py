@@ -15,7 +15,7 @@ from adapters.chroma import process as process_module
 from adapters.chroma.vectors import ChromaVectorStore
 from domain.errors import InvalidInput
 from ports.capabilities import SupportsHealth
-from ports.errors import OutcomeUnknown, StorageUnavailable
+from ports.errors import OutcomeUnknown, StorageFull, StorageUnavailable
 from ports.vectors import EmbeddingSpace
 from tests.adapters.chroma.conftest import COLLECTION, Open, child_of
 from tests.contract.vectors.data import DIMENSION, SPACE, a_record, a_vector, clusters, everything, ids, put, put_matrix
@@ -168,6 +168,29 @@ async def test_damaged_folder(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="engine failed"):
         await ChromaVectorStore.open(tmp_path, COLLECTION, SPACE)
     assert psutil.Process().children() == []
+
+
+async def test_engine_that_does_not_start_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody waits for it for ever, and it does not stay behind."""
+    monkeypatch.setattr(process_module, "STARTING_SECONDS", 0.05)
+    with pytest.raises(StorageUnavailable, match="did not start within"):
+        await ChromaVectorStore.open(tmp_path / "folder", COLLECTION, SPACE)
+    assert psutil.Process().children() == []
+
+
+async def test_engine_that_does_not_end_in_time(open_folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is killed."""
+    monkeypatch.setattr(process_module, "STOPPING_SECONDS", 0.05)
+    store = await open_folder()
+    child = child_of(store)
+    child.suspend()
+    await store.aclose()
+    assert not child.is_running()
+
+
+async def test_full_disk_is_told() -> None:
+    """The kind of a refusal survives the way between the processes."""
+    assert isinstance(process_module._error("full", "no space"), StorageFull)
 
 
 async def test_close_while_working(open_folder: Open) -> None:
