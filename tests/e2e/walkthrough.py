@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from tests.e2e.postgres_in_trouble import Trouble, cause_trouble
+from tests.e2e.postgres_trouble import Trouble
 from tests.e2e.server import run, serving
 
 PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
@@ -194,6 +194,9 @@ def walk(client: httpx.Client, password: str, trouble: Trouble, page: Transcript
 
 def main() -> None:
     """Run it on a new data folder and write the page."""
+    # Only this command needs a PostgreSQL; the test of the walk does not.
+    from tests.e2e.postgres_in_trouble import cause_trouble
+
     parser = argparse.ArgumentParser(description="Work one case to its end and write docs/walkthrough.md.")
     parser.add_argument("--runbooks", type=Path, help="folder of runbooks to import first")
     runbooks: Path | None = parser.parse_args().runbooks
