@@ -2,8 +2,8 @@
 
 Promise: a query returns the nearest records that pass the filter, by cosine distance (0 same direction, 2 opposite),
 nearest first, equal distances by id. Components are kept as 32-bit floats, in an index that scales vectors to within
-their last bit. Approximate indexes may miss a record
-(recall at least 0.95 on clustered data), but never return a wrong distance or one that fails the filter.
+their last bit. Approximate indexes may miss a record (recall at least 0.95 on clustered data), but never return a wrong
+distance or one that fails the filter.
 
 A store belongs to one embedding space. Vectors of another dimension are refused, and so is opening a store that was
 filled from another model.
