@@ -30,7 +30,7 @@ from ports.vectors import (
 
 BATCH = 100
 """Records that are written at once, so that a reader never waits long."""
-INLINE = 100_000
+INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
 _Row = tuple[str, str, dict[str, MetadataValue]]

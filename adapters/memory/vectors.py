@@ -26,7 +26,7 @@ from ports.vectors import (
     check_unique,
 )
 
-_INLINE = 100_000
+_INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
 
@@ -39,6 +39,7 @@ class InMemoryVectorStore(VectorStore, Closeable):
         self._matrix: NDArray[np.float32] = np.empty((64, space.dimension), dtype=np.float32)
         self._rows: dict[str, int] = {}
         self._sorted_ids: list[str] = []
+        self._searches = 0
         self._writing = asyncio.Lock()
         self._closed = False
 
@@ -65,11 +66,15 @@ class InMemoryVectorStore(VectorStore, Closeable):
         """See `VectorStore`."""
         self._check_open()
         check_query(query_embedding, self._space.dimension, n_results)
-        # Copies, so that a search in a thread sees one state of the store.
-        records, matrix = self._records.copy(), self._matrix[: len(self._records)].copy()
+        # A search in a thread sees one state of the store: see `_own_rows`.
+        records, matrix = self._records.copy(), self._matrix[: len(self._records)]
         if matrix.size <= _INLINE:
             return _nearest(query_embedding, n_results, where, records, matrix)
-        return await asyncio.to_thread(_nearest, query_embedding, n_results, where, records, matrix)
+        self._searches += 1
+        try:
+            return await asyncio.to_thread(_nearest, query_embedding, n_results, where, records, matrix)
+        finally:
+            self._searches -= 1
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
@@ -81,6 +86,8 @@ class InMemoryVectorStore(VectorStore, Closeable):
         self._check_open()
         async with self._writing:
             known = [key for key in dict.fromkeys(map(normalise_text, ids)) if key in self._rows]
+            if known:
+                self._own_rows()
             for record_id in known:
                 row, last = self._rows.pop(record_id), self._records.pop()
                 if last.id != record_id:
@@ -140,6 +147,13 @@ class InMemoryVectorStore(VectorStore, Closeable):
         if self._closed:
             raise StorageUnavailable("the vector store is closed")
 
+    def _own_rows(self) -> None:
+        """Leave the present matrix to the searches that read it in threads, before rows of it change. Appended rows are
+        beyond what a search has been given, so they need no copy.
+        """
+        if self._searches:
+            self._matrix = self._matrix.copy()
+
     async def _add(
         self,
         documents: Sequence[str],
@@ -152,6 +166,8 @@ class InMemoryVectorStore(VectorStore, Closeable):
             records, rows = _prepare(*arguments)
         else:
             records, rows = await asyncio.to_thread(_prepare, *arguments)
+        if any(record.id in self._rows for record in records):
+            self._own_rows()
         for record, vector in zip(records, rows, strict=True):
             row = self._rows.get(record.id)
             if row is None:
