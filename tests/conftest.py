@@ -3,12 +3,24 @@
 import os
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # The contracts stand in modules that pytest does not collect; their assertions should explain themselves too.
 pytest.register_assert_rewrite("tests.contract", "tests.stateful")
 pytest_plugins = ["tests.plugins.contract_table"]
 
-settings.register_profile("default", deadline=None, max_examples=100, stateful_step_count=30)
-settings.register_profile("nightly", deadline=None, max_examples=2000, stateful_step_count=50)
+# How long an example takes says something about the machine, not about the example.
+slow_is_fine = [HealthCheck.too_slow]
+# A build on somebody's change tries the same examples each time; new ones are for the desk and for the night.
+settings.register_profile(
+    "default",
+    deadline=None,
+    max_examples=100,
+    stateful_step_count=30,
+    suppress_health_check=slow_is_fine,
+    derandomize="CI" in os.environ,
+)
+settings.register_profile(
+    "nightly", deadline=None, max_examples=2000, stateful_step_count=50, suppress_health_check=slow_is_fine
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
