@@ -120,6 +120,8 @@ class ChromaProcess:
     async def _spawn(self) -> _Child:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
+            # Nothing is imported from the folder in which the server happens to be started.
+            "-P",
             "-m",
             "adapters.chroma.worker",
             stdin=asyncio.subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from domain.filter import And, Comparison, Filter, Operator, Or
@@ -37,7 +38,10 @@ def to_chroma(condition: Filter) -> dict[str, Any] | None:
 
 
 def to_json(condition: Filter) -> dict[str, Any]:
-    """``condition`` in its written form, which `domain.filter.parse_filter` reads."""
+    """``condition`` as the child process gets it, for `from_json`.
+
+    Each node of the tree is one level, so it may be nested deeper than `domain.filter.parse_filter` accepts.
+    """
     match condition:
         case And(parts):
             return {"$and": [to_json(part) for part in parts]}
@@ -46,3 +50,13 @@ def to_json(condition: Filter) -> dict[str, Any]:
         case Comparison(field, operator, values):
             several = operator in (Operator.IN, Operator.NIN)
             return {field: {operator.value: list(values) if several else values[0]}}
+
+
+def from_json(written: Mapping[str, Any]) -> Filter:
+    """The filter that `to_json` wrote."""
+    ((name, content),) = written.items()
+    if name in ("$and", "$or"):
+        parts = tuple(map(from_json, content))
+        return And(parts) if name == "$and" else Or(parts)
+    ((operator, operand),) = content.items()
+    return Comparison(name, Operator(operator), tuple(operand) if isinstance(operand, list) else (operand,))

@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -22,8 +23,8 @@ from numpy.typing import NDArray
 
 from adapters.chroma.catalogue import Catalogue
 from adapters.chroma.frames import pack, read
-from adapters.chroma.where import original_field, stored_field, to_chroma
-from domain.filter import Filter, matches, parse_filter
+from adapters.chroma.where import from_json, original_field, stored_field, to_chroma
+from domain.filter import Filter, matches
 
 EXACT_COMPONENTS = 20_000_000
 """Up to so many components are compared one by one, in about 10 ms. The index of Chroma serves what is larger: after
@@ -127,12 +128,12 @@ class Engine:
     def count(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """How many records pass the filter."""
         where = header["where"]
-        return {"count": len(self._catalogue) if where is None else len(self._passing(parse_filter(where)))}, b""
+        return {"count": len(self._catalogue) if where is None else len(self._passing(from_json(where)))}, b""
 
     def query(self, header: Mapping[str, Any], floats: bytes) -> Answer:
         """The nearest records that pass the filter."""
         wanted: int = header["n_results"]
-        condition = None if header["where"] is None else parse_filter(header["where"])
+        condition = None if header["where"] is None else from_json(header["where"])
         vector = self._matrix(floats)[0]
         passing = None if condition is None else self._passing(condition)
         candidates = len(self._catalogue) if passing is None else len(passing)
@@ -213,13 +214,19 @@ def _original(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
 def _hold(folder: Path) -> FileLock:
     """The folder as this process's own, made if need be; the lock is gone with the process, however that ends."""
     lock = FileLock(folder / "lock", timeout=LOCK_SECONDS, mode=0o600)
+    # The server, which a person can end; not this process, which goes with it.
+    holder = folder / "holder"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise Refusal("folder", f"the vector folder {folder} is in use by another process") from None
+        who = f"process {holder.read_text()}" if holder.exists() else "another process"
+        raise Refusal("folder", f"the vector folder {folder} is in use by {who}; stop that one first") from None
     except OSError as error:
         raise Refusal("folder", f"the vector folder {folder} cannot be used: {error.strerror}") from error
+    # It only serves the message above, so a full disk does not keep the store from being read.
+    with suppress(OSError):
+        holder.write_text(str(os.getppid()))
     return lock
 
 

@@ -13,7 +13,9 @@ from chromadb.api.shared_system_client import SharedSystemClient
 
 from adapters.chroma import worker
 from adapters.chroma.frames import pack, read
+from adapters.chroma.where import to_json
 from adapters.chroma.worker import Engine, Refusal
+from domain.filter import parse_filter
 from tests.contract.vectors.data import DIMENSION, SPACE, Matrix, clusters, distances
 
 pytestmark = pytest.mark.chroma
@@ -46,7 +48,8 @@ def ask(
     engine: Engine, vector: list[float], wanted: int, where: dict[str, Any] | None
 ) -> tuple[list[int], list[float]]:
     """Rows and distances of the hits."""
-    answer, _ = engine.query({"n_results": wanted, "where": where}, np.asarray(vector, dtype=np.float32).tobytes())
+    written = to_json(parse_filter(where)) if where else None
+    answer, _ = engine.query({"n_results": wanted, "where": written}, np.asarray(vector, dtype=np.float32).tobytes())
     return [int(record_id.removeprefix("row_")) for record_id in answer["ids"]], answer["distances"]
 
 

@@ -146,13 +146,24 @@ async def test_another_space_is_refused(open_folder: Open) -> None:
 
 
 async def test_folder_in_use(tmp_path: Path, open_folder: Open) -> None:
-    """A second store on the folder is refused, the first one is not disturbed."""
+    """A second store on the folder is refused and told by whom; the first one is not disturbed."""
     store = await open_folder()
-    with pytest.raises(StorageUnavailable, match="in use by another process"):
+    with pytest.raises(StorageUnavailable, match=f"in use by process {os.getpid()};"):
         await ChromaVectorStore.open(tmp_path / "folder", COLLECTION, SPACE)
     await put(store, a_record(1))
     await store.aclose()
     assert await (await open_folder()).count() == 1
+
+
+async def test_nothing_is_imported_from_the_current_folder(
+    tmp_path: Path, open_folder: Open, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder with the name of a package of ours stands where the server is started."""
+    package = tmp_path / "adapters"
+    package.mkdir()
+    (package / "__init__.py").write_text("raise SystemExit('imported from the current folder')")
+    monkeypatch.chdir(tmp_path)
+    assert await (await open_folder()).count() == 0
 
 
 async def test_folder_that_cannot_be_made(tmp_path: Path) -> None:

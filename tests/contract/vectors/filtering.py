@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from domain.filter import Filter, Metadata, Operator, matches, parse_filter
+from domain.filter import MAX_DEPTH, Filter, Metadata, Operator, matches, parse_filter
 from ports.vectors import VectorStore
 from tests.contract.data import COMPOSED, DECOMPOSED, LEGAL_TEXTS
 from tests.contract.vectors.data import a_vector, ids
@@ -132,6 +132,14 @@ class VectorFilterTests:
         """Composed or not, it asks the same."""
         await fill(store, {"a": {COMPOSED: DECOMPOSED}})
         assert await passing(store, parse_filter({DECOMPOSED: DECOMPOSED})) == {"a"}
+
+    async def test_filter_as_deep_as_allowed(self, store: VectorStore) -> None:
+        """Every level holds two conditions, so the tree is deeper than what was written."""
+        await fill(store, {"in": {"a": 1, "b": "x"}, "out": {"a": 9, "b": "x"}, "other": {"a": 1, "b": "y"}})
+        where: dict[str, Any] = {"a": {"$gt": 0, "$lt": 5}}
+        for _ in range(MAX_DEPTH):
+            where = {"$and": [where], "b": "x"}
+        assert await passing(store, parse_filter(where)) == {"in"}
 
     async def test_filter_sees_replaced_metadata(self, store: VectorStore) -> None:
         """Neither a replaced value nor a removed field matches any more."""
