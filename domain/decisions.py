@@ -152,9 +152,14 @@ def _solution_failed(case: Case, made: _Made) -> Case:
             f"less than {FAILED_BELOW} is accepted here, report anything else as a verified solution"
         )
     solution, case = _measure(case, made, effectiveness, "Reporting a failed solution")
-    milestone = Milestone.MITIGATION_APPLIED if solution.is_mitigation else Milestone.SOLUTION_APPLIED
-    others = (item for item in case.solutions if item.is_mitigation == solution.is_mitigation)
-    if any(item.applied_at and not item.has_failed for item in others):
+    alike = (item for item in case.solutions if item.is_mitigation == solution.is_mitigation)
+    standing = [item for item in alike if item.applied_at and not item.has_failed]
+    if not standing:
+        milestone = Milestone.MITIGATION_APPLIED if solution.is_mitigation else Milestone.SOLUTION_APPLIED
+    elif not solution.is_mitigation and not any(item.has_worked for item in standing):
+        # Another one is in place of it, but that has not been verified.
+        milestone = Milestone.SOLUTION_VERIFIED
+    else:
         return case
     reason = made.decision.reason or f"the solution {solution.solution_id} has failed"
     return retract(case, milestone, made.at, made.by, reason) if case.progress.has(milestone) else case

@@ -248,6 +248,16 @@ class TestSolutions:
         assert case.progress.has(APPLIED)
         assert case.solutions[0].effectiveness == 0.0
 
+    def test_a_verified_fix_that_fails_is_verified_no_more_though_another_one_is_applied(self) -> None:
+        """Found by a random walk on 2026-11-22: verified, another one applied, then reported as failed, in one turn."""
+        other = an_id("sol", 3)
+        case = made(made(with_solutions(), "apply_solution", solution_id=FIX), "verify_solution", solution_id=FIX)
+        case = made(made(case, "apply_solution", solution_id=other), "solution_failed", solution_id=FIX)
+        assert not case.progress.has(VERIFIED)
+        assert case.progress.has(APPLIED)
+        case = made(case, "verify_solution", solution_id=other)
+        assert case.progress.has(VERIFIED)
+
     def test_a_failed_mitigation_takes_its_milestone_back(self) -> None:
         case = made(with_solutions(), "apply_solution", solution_id=RELIEF)
         case = made(case, "solution_failed", solution_id=RELIEF, reason="no effect")
