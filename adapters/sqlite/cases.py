@@ -31,9 +31,7 @@ from ports.errors import AlreadyExists, Conflict, StorageCorrupt
 from ports.paging import Page, check_page
 
 _CASE_COLUMNS = statements.columns_of(cases)
-_UPDATED_COLUMNS = [
-    name for name in _CASE_COLUMNS if name not in ("case_id", "created_at", "last_activity_at", "message_count")
-]
+_UPDATED_COLUMNS = [name for name in _CASE_COLUMNS if name not in ("case_id", "last_activity_at", "message_count")]
 _KEY = cases.c.case_id
 
 _GET = compile_sql(statements.select_case())

@@ -58,7 +58,7 @@ _VERSION = compile_sql(statements.version_of(knowledge_documents, _KEY))
 _INSERT = compile_sql(insert(knowledge_documents).on_conflict_do_nothing(), _COLUMNS)
 _UPDATE = compile_sql(
     statements.update_version(knowledge_documents, _KEY).prefix_with("OR IGNORE"),
-    [name for name in _COLUMNS if name not in ("document_id", "created_at")],
+    [name for name in _COLUMNS if name != "document_id"],
 )
 _DELETE = compile_sql(statements.delete_one(knowledge_documents, _KEY))
 _COUNT = compile_sql(select(func.count()).select_from(knowledge_documents).where(*_IN_SCOPE))

@@ -32,7 +32,7 @@ _GET_BY_EMAIL = compile_sql(statements.stored(users, users.c.email_folded))
 _INSERT = compile_sql(insert(users).on_conflict_do_nothing(), _COLUMNS)
 _UPDATE = compile_sql(
     statements.update_version(users, _KEY).prefix_with("OR IGNORE"),
-    [name for name in _COLUMNS if name not in ("user_id", "created_at")],
+    [name for name in _COLUMNS if name != "user_id"],
 )
 _VERSION = compile_sql(statements.version_of(users, _KEY))
 _ID_OF_USERNAME = compile_sql(select(_KEY).where(users.c.username_folded == bindparam("key")))

@@ -253,6 +253,13 @@ class UserRepositoryContractTests(ContractTests):
         page = await repository.list()
         assert (ids(page.items), page.total) == ([an_id("user", number) for number in (2, 1, 3, 4)], 4)
 
+    async def test_list_follows_a_saved_creation_time(self, repository: UserRepository) -> None:
+        """An account that is saved with another creation time moves."""
+        first = await repository.save(a_user(1, created_at=later(0), updated_at=later(3)))
+        await repository.save(a_user(2, created_at=later(1), updated_at=later(3)))
+        await repository.save(first.replace(created_at=later(2)))
+        assert ids((await repository.list()).items) == [an_id("user", number) for number in (1, 2)]
+
     @pytest.mark.parametrize("limit", [1, 3, 7, 20])
     async def test_list_pages_fit_together(self, repository: UserRepository, limit: int) -> None:
         """With many equal instants, pages of any size meet each user once."""

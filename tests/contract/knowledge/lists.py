@@ -29,6 +29,13 @@ class KnowledgeListTests:
             await repository.save(a_document(number, created_at=later(created)), [])
         assert ids((await repository.list([GLOBAL])).items) == [an_id("kb", number, 16) for number in (2, 1, 3, 4)]
 
+    async def test_list_follows_a_saved_creation_time(self, repository: KnowledgeRepository) -> None:
+        """A document that is saved with another creation time moves. Found by the state machine on 2026-11-22."""
+        first = await repository.save(a_document(1, created_at=later(0)), [])
+        await repository.save(a_document(2, created_at=later(1)), [])
+        await repository.save(first.replace(created_at=later(2)), [])
+        assert ids((await repository.list([GLOBAL])).items) == [an_id("kb", number, 16) for number in (1, 2)]
+
     async def test_list_of_a_type(self, repository: KnowledgeRepository) -> None:
         """Only documents of the type, counted alone."""
         await repository.save(a_document(1), [])
