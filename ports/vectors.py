@@ -19,6 +19,7 @@ from typing import Protocol
 from domain.errors import InvalidInput
 from domain.filter import Filter, MetadataValue, check_metadata
 from domain.values import normalise_text
+from ports.errors import NotFound
 
 MAX_RESULTS = 1000
 MAX_ID_LENGTH = 512
@@ -101,6 +102,48 @@ def check_unique(ids: Sequence[str]) -> None:
     """Refuse ids, already normalised, one of which stands twice in a call that writes."""
     if len(set(ids)) != len(ids):
         raise InvalidInput("an id occurs twice in one call")
+
+
+def check_update(
+    ids: Sequence[str],
+    documents: Sequence[str] | None,
+    embeddings: Sequence[Vector] | None,
+    metadatas: Sequence[Mapping[str, MetadataValue]] | None,
+) -> list[str]:
+    """The ids of an update, normalised.
+
+    Raises:
+        InvalidInput: an id twice, or a given sequence of another length.
+    """
+    names = [normalise_text(record_id) for record_id in ids]
+    check_unique(names)
+    if any(part is not None and len(part) != len(names) for part in (documents, embeddings, metadatas)):
+        raise InvalidInput("every given sequence must have one value for each id")
+    return names
+
+
+def fill_in(
+    names: Sequence[str],
+    old: Sequence[VectorRecord],
+    documents: Sequence[str] | None,
+    embeddings: Sequence[Vector] | None,
+    metadatas: Sequence[Mapping[str, MetadataValue]] | None,
+) -> tuple[Sequence[str], Sequence[Vector], Sequence[Mapping[str, MetadataValue]]]:
+    """Documents, embeddings and metadatas of the records ``names`` after an update: those that are given, else the old.
+
+    ``old`` are the stored records in the order of ``names``.
+
+    Raises:
+        NotFound: one of them is missing.
+    """
+    known = {record.id for record in old}
+    if unknown := [name for name in names if name not in known]:
+        raise NotFound("vector record", unknown[0])
+    return (
+        [record.document for record in old] if documents is None else documents,
+        [record.embedding for record in old] if embeddings is None else embeddings,
+        [record.metadata for record in old] if metadatas is None else metadatas,
+    )
 
 
 def check_query(query_embedding: Vector, dimension: int, n_results: int) -> None:

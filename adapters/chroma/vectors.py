@@ -15,7 +15,6 @@ from adapters.chroma.where import to_json
 from domain.filter import Filter, MetadataValue
 from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth
-from ports.errors import InvalidInput, NotFound
 from ports.paging import check_page
 from ports.vectors import (
     EmbeddingSpace,
@@ -25,7 +24,8 @@ from ports.vectors import (
     VectorStore,
     check_query,
     check_records,
-    check_unique,
+    check_update,
+    fill_in,
 )
 
 BATCH = 100
@@ -108,23 +108,10 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         metadatas: Sequence[Mapping[str, MetadataValue]] | None = None,
     ) -> None:
         """See `VectorStore`."""
-        names = [normalise_text(record_id) for record_id in ids]
-        check_unique(names)
-        if any(part is not None and len(part) != len(names) for part in (documents, embeddings, metadatas)):
-            raise InvalidInput("every given sequence must have one value for each id")
+        names = check_update(ids, documents, embeddings, metadatas)
         async with self._writing:
-            old = await self.get(names)
-            known = {record.id for record in old}
-            if unknown := [record_id for record_id in names if record_id not in known]:
-                raise NotFound("vector record", unknown[0])
-            vectors = [record.embedding for record in old] if embeddings is None else embeddings
-            rows = await self._checked(
-                [record.document for record in old] if documents is None else documents,
-                vectors,
-                [record.metadata for record in old] if metadatas is None else metadatas,
-                names,
-            )
-            await self._add(rows, vectors)
+            texts, vectors, fields = fill_in(names, await self.get(names), documents, embeddings, metadatas)
+            await self._add(await self._checked(texts, vectors, fields, names), vectors)
 
     async def count(self, where: Filter | None = None) -> int:
         """See `VectorStore`."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from domain.filter import Filter, MetadataValue, matches
 from domain.values import normalise_text
 from ports.capabilities import Closeable
-from ports.errors import InvalidInput, NotFound, StorageUnavailable
+from ports.errors import StorageUnavailable
 from ports.paging import check_page
 from ports.vectors import (
     EmbeddingSpace,
@@ -23,7 +23,8 @@ from ports.vectors import (
     VectorStore,
     check_query,
     check_records,
-    check_unique,
+    check_update,
+    fill_in,
 )
 
 _INLINE = 25_000
@@ -107,20 +108,10 @@ class InMemoryVectorStore(VectorStore, Closeable):
     ) -> None:
         """See `VectorStore`."""
         self._check_open()
-        names = [normalise_text(record_id) for record_id in ids]
-        check_unique(names)
-        if any(part is not None and len(part) != len(names) for part in (documents, embeddings, metadatas)):
-            raise InvalidInput("every given sequence must have one value for each id")
+        names = check_update(ids, documents, embeddings, metadatas)
         async with self._writing:
-            if unknown := [record_id for record_id in names if record_id not in self._rows]:
-                raise NotFound("vector record", unknown[0])
-            old = [self._records[self._rows[record_id]] for record_id in names]
-            await self._add(
-                [record.document for record in old] if documents is None else documents,
-                [record.embedding for record in old] if embeddings is None else embeddings,
-                [record.metadata for record in old] if metadatas is None else metadatas,
-                names,
-            )
+            old = [self._records[row] for row in map(self._rows.get, names) if row is not None]
+            await self._add(*fill_in(names, old, documents, embeddings, metadatas), names)
 
     async def count(self, where: Filter | None = None) -> int:
         """See `VectorStore`."""

@@ -1,0 +1,98 @@
+"""A server as a child process that can be stopped, killed and started again at the same address."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+START_SECONDS = 30.0
+STOP_SECONDS = 20.0
+
+
+def free_port(highest: int = 65_535) -> int:
+    """A port of the loopback address on which nobody listens now."""
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port: int = probe.getsockname()[1]
+        if port <= highest:
+            return port
+
+
+class ServerProcess:
+    """Holds a folder and a port; a subclass says which command serves there and when it answers."""
+
+    name: ClassVar[str]
+    highest_port: ClassVar[int] = 65_535
+
+    def __init__(self) -> None:
+        # Servers that drop root's privileges must be able to reach their folder.
+        self.folder = Path(tempfile.mkdtemp(prefix=f"faultmaven-{self.name}-"))
+        self.folder.chmod(0o755)
+        self.port = free_port(self.highest_port)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> Sequence[str]:
+        """What to run."""
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        """True once the server answers."""
+        raise NotImplementedError
+
+    def user(self) -> str | None:
+        """Whose privileges the server runs with, if not those of the tests."""
+        return None
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def log(self) -> Path:
+        """What the server writes."""
+        return self.folder / "log"
+
+    def start(self) -> None:
+        """Start it and wait until it answers; what it kept from an earlier start is there again."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, user=self.user(), cwd=self.folder
+            )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.is_ready():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                raise RuntimeError(f"{self.name} did not start: {self.log.read_text(errors='replace')[-2000:]}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """End it in order; nothing happens if it does not run."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._process = None
+
+    def kill(self) -> None:
+        """End it without a chance to finish anything."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def remove(self) -> None:
+        """Stop it and delete its folder."""
+        self.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
