@@ -44,8 +44,9 @@ format: setup-dev ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-walkthrough: setup-dev ## Work a case over HTTP, with a real PostgreSQL in trouble, and write docs/walkthrough.md
-	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
+walkthrough: setup-dev ## Work a case over HTTP and write docs/walkthrough.md; PROFILE=production: on other stores
+	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough \
+		$(if $(RUNBOOKS),--runbooks $(RUNBOOKS)) $(if $(PROFILE),--profile $(PROFILE))
 
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval
