@@ -94,8 +94,13 @@ class PostgresDatabase:
                     yield self._transactions[asyncio.current_task()]
             return
         with self._translated():
-            async with connection.transaction():
+            await connection.execute("SAVEPOINT operation")
+            try:
                 yield connection
+            except BaseException:
+                await _undo(connection, "ROLLBACK TO SAVEPOINT operation; RELEASE SAVEPOINT operation")
+                raise
+            await connection.execute("RELEASE SAVEPOINT operation")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
@@ -122,7 +127,7 @@ class PostgresDatabase:
                 finally:
                     del self._transactions[task]
             except BaseException:
-                await _roll_back(connection)
+                await _undo(connection, "ROLLBACK")
                 raise
             await self._commit(connection)
         finally:
@@ -213,9 +218,9 @@ class PostgresDatabase:
             raise translate(error, self.options) from error
 
 
-async def _roll_back(connection: Connection) -> None:
+async def _undo(connection: Connection, command: str) -> None:
     try:
-        await connection.execute("ROLLBACK", timeout=PING_SECONDS)
+        await connection.execute(command, timeout=PING_SECONDS)
     except DRIVER_ERRORS:
         # Without its connection the server rolls back by itself.
         if not is_gone(connection):

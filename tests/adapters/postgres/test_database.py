@@ -34,3 +34,22 @@ async def test_closed(database: PostgresDatabase) -> None:
     await database.aclose()
     with pytest.raises(StorageUnavailable, match="is closed"):
         await database.check_health()
+
+
+async def test_atomic_inside_a_transaction(database: PostgresDatabase) -> None:
+    """A part that fails is undone by itself, and the rest of the transaction happens."""
+
+    async def insert(number: int, divisor: int) -> None:
+        async with database.atomic() as connection:
+            await connection.execute(f"INSERT INTO scratch VALUES ({number})")
+            await connection.execute(f"SELECT 1 / {divisor}")
+
+    await database.write(Sql("CREATE TABLE scratch (n int)"))
+    async with database.transaction():
+        await insert(1, 1)
+        with pytest.raises(InvalidInput, match="division"):
+            await insert(2, 0)
+        await insert(3, 1)
+    rows = await database.read(Sql("SELECT n FROM scratch ORDER BY n"))
+    await database.write(Sql("DROP TABLE scratch"))
+    assert [row[0] for row in rows] == [1, 3]
