@@ -11,7 +11,7 @@ from pydantic import BaseModel
 from sqlalchemy import ARRAY, Text, any_, bindparam, cast, delete, func, literal_column, or_, select, true
 
 from adapters.postgres.database import PostgresDatabase
-from adapters.postgres.full_text import CHECK_POSTINGS, CHECK_TOTALS, SEARCH
+from adapters.postgres.full_text import SEARCH
 from adapters.postgres.pool import Connection
 from adapters.postgres.sql import Sql, compile_sql
 from adapters.sql import statements
@@ -45,7 +45,7 @@ _IN_SCOPE = (
     ),
 )
 
-_GET = compile_sql(select(*_DOCUMENT).where(_KEY == bindparam("key")))
+_GET = compile_sql(select(*_DOCUMENT).where(bindparam("key") == _KEY))
 _GET_BY_SOURCE = compile_sql(
     select(*_DOCUMENT).where(
         knowledge_documents.c.scope_key == bindparam("scope"), knowledge_documents.c.source_key == bindparam("source")
@@ -53,16 +53,12 @@ _GET_BY_SOURCE = compile_sql(
 )
 _VERSION = compile_sql(statements.version_of(knowledge_documents, _KEY))
 _DELETE = compile_sql(statements.delete_one(knowledge_documents, _KEY).returning(_KEY))
-_SCAN = compile_sql(
-    select(*_DOCUMENT).where(_KEY > bindparam("after")).order_by(_KEY).limit(bindparam("limit"))
-)
+_SCAN = compile_sql(select(*_DOCUMENT).where(bindparam("after") < _KEY).order_by(_KEY).limit(bindparam("limit")))
 
 _CHUNKS_OF = compile_sql(
     select(*_CHUNK).where(knowledge_chunks.c.document_id == bindparam("key")).order_by(knowledge_chunks.c.position)
 )
-_CHUNKS = compile_sql(
-    select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id == _any_of("ids"))
-)
+_CHUNKS = compile_sql(select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id == _any_of("ids")))
 _DELETE_CHUNKS = compile_sql(delete(knowledge_chunks).where(knowledge_chunks.c.document_id == bindparam("key")))
 
 _total = select(func.count().label("total")).select_from(knowledge_documents).where(*_IN_SCOPE).subquery("total")
@@ -195,7 +191,9 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """The next documents by id."""
         check_page(limit)
-        return await _decode(KnowledgeDocument, await self._database.read(_SCAN, {"after": after or "", "limit": limit}))
+        return await _decode(
+            KnowledgeDocument, await self._database.read(_SCAN, {"after": after or "", "limit": limit})
+        )
 
     async def check_health(self) -> None:
         """See `PostgresDatabase.check_health`."""
