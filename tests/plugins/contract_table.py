@@ -16,10 +16,12 @@ NOT_RUN = "not run"
 
 EXPECTED: Mapping[str, tuple[str, ...]] = {
     "BlobStore": ("memory", "file"),
+    "BlobStore, durable": ("file",),
     "CaseRepository": ("memory", "sqlite", "postgres"),
     "UserRepository": ("memory", "sqlite", "postgres"),
     "KnowledgeRepository": ("memory", "sqlite", "postgres"),
     "SessionStore": ("memory", "file", "sqlite", "redis", "redis cluster", "valkey"),
+    "SessionStore, durable": ("file", "sqlite"),
     "CacheStore": ("memory", "file", "sqlite", "redis", "redis cluster", "valkey"),
     "VectorStore": ("memory", "chroma", "chroma server", "pgvector"),
     "EmbeddingGenerator": ("hashing", "onnx", "openai"),

@@ -275,3 +275,46 @@ async def test_stale_files_are_removed_at_the_start(tmp_path: Path) -> None:
     store = FileBlobStore(tmp_path / "blobs")
     assert not stale.exists()
     await store.aclose()
+
+
+async def test_a_store_that_opens_leaves_what_another_one_is_writing(tmp_path: Path) -> None:
+    """Several processes share the folder; locks belong to open files, so two stores in one process show it."""
+    writing, started, go_on = FileBlobStore(tmp_path / "blobs"), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 300_000
+        started.set()
+        await go_on.wait()
+        yield b"end"
+
+    put = asyncio.create_task(writing.put("case_1/file_1", slow()))
+    await started.wait()
+    while not staged(tmp_path):
+        await asyncio.sleep(0.01)
+    opening = FileBlobStore(tmp_path / "blobs")
+    assert len(staged(tmp_path)) == 1
+    go_on.set()
+    assert (await put).size == 300_003
+    stored = await opening.stat("case_1/file_1")
+    assert stored is not None
+    assert stored.size == 300_003
+    await writing.aclose()
+    await opening.aclose()
+
+
+async def test_stores_on_one_folder_do_not_trip_each_other(tmp_path: Path) -> None:
+    """A folder that one empties and removes is the one into which another one writes."""
+    stores = [FileBlobStore(tmp_path / "blobs") for _ in range(4)]
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"some bytes"
+
+    async def come_and_go(store: FileBlobStore, number: int) -> None:
+        for _ in range(50):
+            await store.put(f"case_1/file_{number}", content())
+            assert await store.delete(f"case_1/file_{number}") is True
+
+    await asyncio.gather(*(come_and_go(store, number) for number, store in enumerate(stores)))
+    assert staged(tmp_path) == []
+    for store in stores:
+        await store.aclose()
