@@ -42,7 +42,7 @@ class KeyValueMachine(RuleBasedStateMachine):
         self.now = 0
         self.model: dict[str, tuple[str, int | None]] = {}
 
-    def open_store(self) -> CacheStore:
+    async def open_store(self) -> CacheStore:
         """A store on what earlier stores of this machine have written."""
         raise NotImplementedError
 
@@ -67,10 +67,7 @@ class KeyValueMachine(RuleBasedStateMachine):
 
     @initialize()
     def open(self) -> None:
-        async def open_inside_the_loop() -> CacheStore:
-            return self.open_store()
-
-        self.store = self.run(open_inside_the_loop())
+        self.store = self.run(self.open_store())
 
     @rule(key=KEYS, value=VALUES, ttl=TTLS)
     def set(self, key: str, value: str, ttl: int | None) -> None:

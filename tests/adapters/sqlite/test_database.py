@@ -314,14 +314,13 @@ async def test_event_loop_is_never_blocked(repository: SqliteCaseRepository) -> 
     assert min(gaps) < 0.025
 
 
-async def test_open_fails_after_the_schema_was_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_open_fails_after_the_schema_was_checked(tmp_path: Path) -> None:
     """If a connection cannot be opened, those before it are closed, and the error is one of the ports."""
     path = tmp_path / "notes.txt"
     path.write_text("These are notes, and no database at all. " * 50)
-    monkeypatch.setattr("adapters.sqlite.database.prepare", lambda path, busy_timeout: None)
     threads = set(threading.enumerate())
     with pytest.raises(StorageCorrupt, match=r"notes\.txt"):
-        await SqliteDatabase.open(path)
+        await SqliteDatabase.open(path, prepare=lambda path, *, busy_timeout: None)
     for thread in set(threading.enumerate()) - threads:
         if not thread.name.startswith("asyncio"):
             thread.join(PATIENCE)
