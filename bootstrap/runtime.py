@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -72,18 +72,21 @@ class ProcessRuntime(Runtime):
             clock = SystemClock()
             # No token is made or read here: signing out works through the user's own record.
             cache = InMemorySessionStore(clock)
-            passwords = Passwords()
-            users = UserService(users=records.users, cache=cache, passwords=passwords, clock=clock, ids=RandomIds())
-            yield users, Operations(cases=records.cases, users=records.users)
+            with closing(Passwords()) as passwords:
+                users = UserService(users=records.users, cache=cache, passwords=passwords, clock=clock, ids=RandomIds())
+                yield users, Operations(cases=records.cases, users=records.users)
 
     @asynccontextmanager
     async def knowledge(self) -> AsyncIterator[KnowledgeService]:
         """See `Runtime`."""
         from bootstrap.build import opened_ports
-        from bootstrap.services import assemble
+        from bootstrap.services import assembled
 
-        async with opened_ports(self._settings, "faultmaven knowledge") as ports:
-            yield assemble(self._settings, ports).knowledge_service()
+        async with (
+            opened_ports(self._settings, "faultmaven knowledge") as ports,
+            assembled(self._settings, ports) as services,
+        ):
+            yield services.knowledge_service()
 
     def read_documents(self, path: str) -> tuple[list[SourceDocument], list[tuple[str, str]]]:
         """See `Runtime`."""

@@ -21,7 +21,7 @@ from bootstrap.background import background
 from bootstrap.build import opened_ports
 from bootstrap.containers.services import ServicesContainer
 from bootstrap.errors import PortInUse
-from bootstrap.services import assemble
+from bootstrap.services import assembled
 from bootstrap.settings import Settings
 from domain.user import Role
 from ports.errors import AlreadyExists
@@ -65,8 +65,7 @@ async def serve_on(
     Of several processes on one socket one gets ``announce``: it makes the first administrator, brings the starter
     runbooks up to date and speaks to the operator. ``on_ready`` is called once requests are answered.
     """
-    async with opened_ports(settings, "faultmaven serve") as ports:
-        services = assemble(settings, ports)
+    async with opened_ports(settings, "faultmaven serve") as ports, assembled(settings, ports) as services:
         greeting = await _greeting(settings, services) if announce else []
 
         def tell() -> None:
@@ -77,7 +76,6 @@ async def serve_on(
         async with background(settings, ports, services) if announce else contextlib.nullcontext():
             server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, tell)
             await server.serve(sockets=[listener])
-            await services.jobs().aclose()
     log.info("stopped")
 
 

@@ -13,7 +13,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ports.errors import OutcomeUnknown, PortError, StorageFull, StorageUnavailable
@@ -76,8 +76,16 @@ def remove(path: Path) -> None:
 
 
 def _sync_outcome(path: Path) -> None:
+    folder = path.parent
     try:
-        sync_folder(path.parent)
+        while True:
+            try:
+                sync_folder(folder)
+            except FileNotFoundError:
+                # Another process has emptied and removed it in the meantime, which is for the folder above to keep.
+                folder = folder.parent
+            else:
+                return
     except OSError as error:
         raise OutcomeUnknown(f"the change of {path} may not survive a power failure: {error.strerror}") from error
 
@@ -122,8 +130,10 @@ class StagedFile:
             try:
                 self._path.rename(target)
             except FileNotFoundError:
-                # The folder is missing, perhaps because another process has just taken the last file out of it.
-                make_folder(target.parent)
+                # The folder is missing, perhaps because another process has just taken the last file out of it. It may
+                # do so again while the folder is made.
+                with suppress(FileNotFoundError):
+                    make_folder(target.parent)
             else:
                 return
         self._path.rename(target)

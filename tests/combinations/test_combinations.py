@@ -18,7 +18,8 @@ from adapters.markdown.documents import parse_document
 from application.troubleshooting import TurnRequest
 from bootstrap.build import Ports, opened_ports
 from bootstrap.configuration import load_configuration
-from bootstrap.services import assemble
+from bootstrap.containers.services import ServicesContainer
+from bootstrap.services import assembled
 from bootstrap.settings import Settings
 from domain.access import Actor
 from domain.case import Case
@@ -81,7 +82,11 @@ def settings_of(choice: Choice, servers: Servers, folder: Path) -> Settings:
 
 async def work_a_case(settings: Settings, ports: Ports) -> Case:
     """Sign in, learn, and go from the symptom to the verified fix."""
-    services = assemble(settings, ports)
+    async with assembled(settings, ports) as services:
+        return await _work_a_case(services)
+
+
+async def _work_a_case(services: ServicesContainer) -> Case:
     users, knowledge, turns = services.user_service(), services.knowledge_service(), services.troubleshooting_service()
     await users.create_user(
         username="grace", email="grace@example.org", display_name=None, password="secret-word", roles=(Role.USER,)
@@ -120,7 +125,7 @@ class Footprint:
 
     files: frozenset[str]
     children: frozenset[int]
-    threads: int
+    threads: tuple[str, ...]
     connections: tuple[int, int]
 
     @classmethod
@@ -131,7 +136,7 @@ class Footprint:
             frozenset(item.path for item in process.open_files()),
             frozenset(child.pid for child in process.children(recursive=True)),
             # The default executor of the event loop keeps its threads; all others belong to adapters.
-            sum(not thread.name.startswith("asyncio_") for thread in threading.enumerate()),
+            tuple(sorted(thread.name for thread in threading.enumerate() if not thread.name.startswith("asyncio_"))),
             await servers.open_connections(),
         )
 
