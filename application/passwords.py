@@ -44,10 +44,6 @@ class Passwords:
         self._pool = ThreadPoolExecutor(PARALLEL_HASHES, thread_name_prefix="argon2")
         self._decoy: str | None = None
 
-    def close(self) -> None:
-        """Let go of the threads, which end when they have finished what they are doing."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
     async def hash(self, password: str) -> str:
         """The encoded hash.
 

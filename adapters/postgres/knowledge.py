@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, TypeVar
 
 import asyncpg
 from pydantic import BaseModel
-from sqlalchemy import ARRAY, Text, any_, bindparam, cast, delete, func, literal_column, or_, select, true
+from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, literal_column, or_, select
+from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.database import PostgresDatabase
-from adapters.postgres.full_text import SEARCH
+from adapters.postgres.documents import document_values, other_columns, to_jsonb
+from adapters.postgres.full_text import check_index, search
+from adapters.postgres.integrity import check_rows
+from adapters.postgres.paging import compile_page
 from adapters.postgres.pool import Connection
 from adapters.postgres.sql import Sql, compile_sql
 from adapters.sql import statements
 from adapters.sql.documents import decode
+from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
-from domain import terms as domain_terms
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
@@ -26,8 +31,8 @@ from ports.paging import Page, check_page
 V = TypeVar("V", bound=BaseModel)
 
 _KEY = knowledge_documents.c.document_id
-_DOCUMENT = (knowledge_documents.c.document_sha256, cast(knowledge_documents.c.document, Text).label("document"))
-_CHUNK = (knowledge_chunks.c.document_sha256, cast(knowledge_chunks.c.document, Text).label("document"))
+_DOCUMENT = (knowledge_documents.c.document_sha256, knowledge_documents.c.document)
+_CHUNK = (knowledge_chunks.c.document_sha256, knowledge_chunks.c.document)
 
 _SOURCE_KEY = "uq_knowledge_documents_scope_key_source_key"
 
@@ -45,7 +50,7 @@ _IN_SCOPE = (
     ),
 )
 
-_GET = compile_sql(select(*_DOCUMENT).where(bindparam("key") == _KEY))
+_GET = compile_sql(statements.stored(knowledge_documents, _KEY))
 _GET_BY_SOURCE = compile_sql(
     select(*_DOCUMENT).where(
         knowledge_documents.c.scope_key == bindparam("scope"), knowledge_documents.c.source_key == bindparam("source")
@@ -53,7 +58,7 @@ _GET_BY_SOURCE = compile_sql(
 )
 _VERSION = compile_sql(statements.version_of(knowledge_documents, _KEY))
 _DELETE = compile_sql(statements.delete_one(knowledge_documents, _KEY).returning(_KEY))
-_SCAN = compile_sql(select(*_DOCUMENT).where(bindparam("after") < _KEY).order_by(_KEY).limit(bindparam("limit")))
+_SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
 
 _CHUNKS_OF = compile_sql(
     select(*_CHUNK).where(knowledge_chunks.c.document_id == bindparam("key")).order_by(knowledge_chunks.c.position)
@@ -61,59 +66,37 @@ _CHUNKS_OF = compile_sql(
 _CHUNKS = compile_sql(select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id == _any_of("ids")))
 _DELETE_CHUNKS = compile_sql(delete(knowledge_chunks).where(knowledge_chunks.c.document_id == bindparam("key")))
 
-_total = select(func.count().label("total")).select_from(knowledge_documents).where(*_IN_SCOPE).subquery("total")
-_page = (
-    select(_KEY, knowledge_documents.c.created_at)
+_PAGE = compile_page(
+    select(func.count()).select_from(knowledge_documents).where(*_IN_SCOPE),
+    select(*_DOCUMENT, knowledge_documents.c.created_at, _KEY)
     .where(*_IN_SCOPE)
     .order_by(knowledge_documents.c.created_at.desc(), _KEY)
     .limit(bindparam("limit"))
-    .offset(bindparam("offset"))
-    .subquery("page")
-)
-# One statement sees one state of the database. The documents are fetched for the page alone, not carried through the
-# sorting of all that was found.
-_LIST = compile_sql(
-    select(_total.c.total, *_DOCUMENT)
-    .select_from(_total.outerjoin(_page, true()).outerjoin(knowledge_documents, _page.c.document_id == _KEY))
-    .order_by(_page.c.created_at.desc(), _page.c.document_id)
+    .offset(bindparam("offset")),
+    _DOCUMENT,
+    lambda page: (page.created_at.desc(), page.document_id),
 )
 
-_STORED = "sha256(convert_to(given.document::text, 'UTF8')), given.document"
-
-_INSERT = Sql(
-    f"""
-    WITH given AS MATERIALIZED (SELECT $7::jsonb AS document)
-    INSERT INTO knowledge_documents (
-        document_id, version, scope_key, source_key, document_type, created_at, document_sha256, document
-    )
-    SELECT $1::text, $2::bigint, $3::text, $4::text, $5::text, $6::timestamptz, {_STORED} FROM given
-    ON CONFLICT (document_id) DO NOTHING
-    RETURNING version
-    """,
-    ("key", "version", "scope", "source", "type", "created_at", "document"),
+_COLUMNS = other_columns(knowledge_documents)
+_INSERT = compile_sql(
+    insert(knowledge_documents).values(document_values()).on_conflict_do_nothing(index_elements=[_KEY]).returning(_KEY),
+    _COLUMNS,
 )
-_UPDATE = Sql(
-    f"""
-    WITH given AS MATERIALIZED (SELECT $7::jsonb AS document)
-    UPDATE knowledge_documents
-    SET (version, scope_key, source_key, document_type, created_at, document_sha256, document)
-        = (SELECT $2::bigint, $3::text, $4::text, $5::text, $6::timestamptz, {_STORED} FROM given)
-    WHERE document_id = $1::text AND version = $8::bigint
-    RETURNING version
-    """,
-    ("key", "version", "scope", "source", "type", "created_at", "document", "expected"),
+_UPDATE = compile_sql(
+    statements.update_version(knowledge_documents, _KEY).values(document_values()).returning(_KEY),
+    [name for name in _COLUMNS if name != "document_id"],
 )
 _INSERT_CHUNKS = Sql(
-    f"""
+    """
     WITH given AS MATERIALIZED (
         SELECT chunk_id, document_id, position, terms, document::jsonb AS document
         FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[])
             AS chunk (chunk_id, document_id, position, terms, document)
     )
     INSERT INTO knowledge_chunks (chunk_id, document_id, position, terms, document_sha256, document)
-    SELECT chunk_id, document_id, position, terms, {_STORED} FROM given
+    SELECT chunk_id, document_id, position, terms, sha256(convert_to(document::text, 'UTF8')), document FROM given
     """,
-    ("chunk_ids", "document_ids", "positions", "terms", "documents"),
+    ("chunk_id", "document_id", "position", "terms", "json"),
 )
 
 _LARGE = 50_000
@@ -130,15 +113,22 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
         """Insert or update document and chunks in one transaction; the index follows the chunks by itself."""
         saved = document.model_copy(update={"version": document.version + 1})
         # Cutting a long text into terms takes a while, during which others can go on.
-        row, chunk_columns = await asyncio.to_thread(_rows, saved, chunks)
-        key = {"key": saved.document_id}
+        row, chunk_lists = await asyncio.to_thread(_rows, saved, chunks)
+        expected = document.version
+        key = {"key": saved.document_id, "expected": expected}
         async with self._database.atomic() as connection:
-            if not await self._put(connection, row):
+            try:
+                written = await _fetch(connection, _UPDATE if expected else _INSERT, {**row, **key})
+            except asyncpg.UniqueViolationError as error:
+                if error.constraint_name != _SOURCE_KEY:
+                    raise
+                raise AlreadyExists("document", "source_key") from None
+            if not written:
                 stored = await _fetch(connection, _VERSION, key)
-                raise Conflict("document", saved.document_id, document.version, stored[0][0] if stored else None)
-            if document.version:
+                raise Conflict("document", saved.document_id, expected, stored[0][0] if stored else None)
+            if expected:
                 await _fetch(connection, _DELETE_CHUNKS, key)
-            await _fetch(connection, _INSERT_CHUNKS, chunk_columns)
+            await _fetch(connection, _INSERT_CHUNKS, chunk_lists)
         return saved
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
@@ -165,10 +155,9 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
         """A page of the documents of the scopes."""
         check_page(limit, offset)
         parameters = _scope_parameters(scopes, () if document_type is None else (document_type,))
-        rows = await self._database.read(_LIST, {**parameters, "limit": limit, "offset": offset})
-        # A page without documents is one row that has the total alone.
+        rows = await self._database.read(_PAGE, {**parameters, "limit": limit, "offset": offset})
         items = await _decode(KnowledgeDocument, [row for row in rows if row["document"] is not None])
-        return Page(items, rows[0]["total"])
+        return Page(items, rows[0][0])
 
     async def delete(self, document_id: str) -> bool:
         """Remove the document; its chunks and what the index has of them go with it by their foreign key."""
@@ -184,8 +173,7 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
     ) -> tuple[TextHit, ...]:
         """Chunks of the scopes with one of the terms, ranked on the server."""
         check_page(limit)
-        parameters = {**_scope_parameters(scopes, document_types), "terms": list(terms), "limit": limit}
-        rows = await self._database.read(SEARCH, parameters)
+        rows = await search(self._database, terms, {**_scope_parameters(scopes, document_types), "limit": limit})
         return tuple(map(TextHit, await _decode(Chunk, rows), (row["score"] for row in rows)))
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
@@ -199,18 +187,15 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
         """See `PostgresDatabase.check_health`."""
         await self._database.check_health()
 
+    async def check_integrity(self) -> Sequence[str]:
+        """Examine every document and every chunk, and whether the index is that of the chunks."""
+        problems = await check_rows(self._database, _KEY, partial(decode, KnowledgeDocument), *_DOCUMENT)
+        problems += await check_rows(self._database, knowledge_chunks.c.chunk_id, partial(decode, Chunk), *_CHUNK)
+        return problems + await check_index(self._database)
+
     async def _one(self, sql: Sql, parameters: dict[str, str]) -> KnowledgeDocument | None:
         found = await _decode(KnowledgeDocument, await self._database.read(sql, parameters))
         return found[0] if found else None
-
-    async def _put(self, connection: Connection, row: dict[str, Any]) -> bool:
-        """Write the row of a document; False if another version is stored."""
-        try:
-            return bool(await _fetch(connection, _UPDATE if row["expected"] else _INSERT, row))
-        except asyncpg.UniqueViolationError as error:
-            if error.constraint_name != _SOURCE_KEY:
-                raise
-            raise AlreadyExists("document", "source_key") from None
 
 
 async def _fetch(connection: Connection, sql: Sql, parameters: dict[str, Any]) -> list[asyncpg.Record]:
@@ -223,24 +208,12 @@ def _scope_parameters(scopes: Sequence[Scope], types: Sequence[KnowledgeType]) -
 
 def _rows(document: KnowledgeDocument, chunks: Sequence[Chunk]) -> tuple[dict[str, Any], dict[str, Any]]:
     """The columns of a document, and those of its chunks as lists."""
-    row = {
-        "key": document.document_id,
-        "expected": document.version - 1,
-        "version": document.version,
-        "scope": document.scope.key,
-        "source": document.source_key,
-        "type": document.document_type.value,
-        "created_at": document.created_at,
-        "document": document.model_dump_json(),
-    }
-    chunk_columns = {
-        "chunk_ids": [chunk.chunk_id for chunk in chunks],
-        "document_ids": [chunk.document_id for chunk in chunks],
-        "positions": [chunk.position for chunk in chunks],
-        "terms": [" ".join(domain_terms.terms(f"{chunk.heading}\n{chunk.text}")) for chunk in chunks],
-        "documents": [chunk.model_dump_json() for chunk in chunks],
-    }
-    return row, chunk_columns
+    rows = [chunk_columns(chunk) for chunk in chunks]
+    lists: dict[str, list[Any]] = {name: [row[name] for row in rows] for name in _INSERT_CHUNKS.names[:-1]}
+    return (
+        {**document_columns(document), "json": to_jsonb(document)},
+        {**lists, "json": [to_jsonb(chunk) for chunk in chunks]},
+    )
 
 
 async def _decode(model: type[V], rows: Sequence[asyncpg.Record]) -> tuple[V, ...]:

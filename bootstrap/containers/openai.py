@@ -9,6 +9,8 @@ from dependency_injector import containers, providers
 from adapters.openai.embeddings import OpenAiEmbedding, OpenAiEmbeddingOptions
 from bootstrap.settings import Settings
 
+BATCH_SIZE = 32
+
 
 def _options(settings: Settings) -> OpenAiEmbeddingOptions:
     key = settings.embedding_api_key
@@ -16,7 +18,7 @@ def _options(settings: Settings) -> OpenAiEmbeddingOptions:
         url=settings.embedding_url,
         model=settings.embedding_model,
         api_key=key.get_secret_value() if key else None,
-        batch_size=settings.embedding_batch_size or OpenAiEmbeddingOptions.batch_size,
+        batch_size=settings.embedding_batch_size or BATCH_SIZE,
     )
 
 

@@ -283,14 +283,13 @@ async def test_a_store_that_opens_leaves_what_another_one_is_writing(tmp_path: P
 
     async def slow() -> AsyncIterator[bytes]:
         yield b"x" * 300_000
+        # It is asked for more once the first part is written.
         started.set()
         await go_on.wait()
         yield b"end"
 
     put = asyncio.create_task(writing.put("case_1/file_1", slow()))
     await started.wait()
-    while not staged(tmp_path):
-        await asyncio.sleep(0.01)
     opening = FileBlobStore(tmp_path / "blobs")
     assert len(staged(tmp_path)) == 1
     go_on.set()

@@ -20,6 +20,7 @@ from domain.access import Actor
 from domain.user import Role
 from ports.vectors import EmbeddingSpace
 
+
 def _settings(folder: Path, **chosen: str) -> Settings:
     return load_configuration({"FAULTMAVEN_DATA_DIR": str(folder / "data"), **chosen}, folder).settings
 

@@ -73,7 +73,7 @@ FUNCTIONS = (
             INSERT INTO knowledge_totals (chunks, length) VALUES (more_chunks, more_length);
         END IF;
         RETURN NULL;
-    END $$""",
+    END $$""",  # noqa: S608
     """CREATE FUNCTION knowledge_chunks_emptied() RETURNS trigger
     LANGUAGE plpgsql SET search_path FROM CURRENT AS $$
     BEGIN
@@ -91,7 +91,7 @@ TRIGGERS = (
 )
 # The chunks that are there already.
 FILL = (
-    f"WITH changed AS (SELECT document_id FROM knowledge_documents) {INSERT_POSTINGS}",
+    f"WITH changed AS (SELECT document_id FROM knowledge_documents) {INSERT_POSTINGS}",  # noqa: S608
     """INSERT INTO knowledge_totals (chunks, length)
     SELECT count(*), coalesce(sum(cardinality(string_to_array(terms, ' '))), 0) FROM knowledge_chunks""",
 )
