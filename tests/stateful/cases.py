@@ -113,6 +113,7 @@ class CaseModel:
         return analyse(case) if case else None
 
     def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
+        check_page(batch_size)
         expired = sorted(
             (case.closed_at, case.case_id)
             for case in self.cases.values()
@@ -123,6 +124,7 @@ class CaseModel:
         return tuple(case_id for _, case_id in expired)
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
+        check_page(limit)
         return tuple(self.cases[case_id] for case_id in sorted(self.cases) if case_id > (after or ""))[:limit]
 
     @staticmethod

@@ -78,6 +78,7 @@ class KnowledgeModel:
         document_types: Sequence[KnowledgeType] = (),
         limit: int = 20,
     ) -> tuple[TextHit, ...]:
+        check_page(limit)
         store = list(self.all_chunks())
         hits = []
         for chunk in store:
@@ -85,9 +86,10 @@ class KnowledgeModel:
             allowed = document.scope in scopes and (not document_types or document.document_type in document_types)
             if allowed and set(query) & set(terms(f"{chunk.heading}\n{chunk.text}")):
                 hits.append(TextHit(chunk, bm25(query, chunk, store)))
-        return tuple(sorted(hits, key=_best_first)[:limit])
+        return tuple(sorted(hits, key=best_first)[:limit])
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
+        check_page(limit)
         return tuple(self.documents[each] for each in sorted(self.documents) if each > (after or ""))[:limit]
 
     def all_chunks(self) -> Sequence[Chunk]:
@@ -95,7 +97,7 @@ class KnowledgeModel:
         return [chunk for parts in self.chunks.values() for chunk in parts]
 
 
-def _best_first(hit: TextHit) -> tuple[float, str]:
+def best_first(hit: TextHit) -> tuple[float, str]:
     # Sums of the same terms may differ in their last digits; the adapters add up in another order than the model.
     return -round(hit.score, 9), hit.chunk.chunk_id
 
@@ -139,6 +141,19 @@ class Write:
         return call("save", document, chunks(document, *self.texts, heading=self.heading))
 
 
+writes = st.builds(
+    Write,
+    numbers,
+    scopes,
+    types,
+    source_keys,
+    st.just("") | texts,
+    st.lists(texts, max_size=4),
+    st.integers(0, 2),
+    st.sampled_from([0, 0, 0, 0, -1, 1]),
+)
+
+
 class KnowledgeRepositoryMachine(StoreMachine[KnowledgeRepository, KnowledgeModel]):
     """Writers, readers, searches and restarts in any order."""
 
@@ -154,21 +169,9 @@ class KnowledgeRepositoryMachine(StoreMachine[KnowledgeRepository, KnowledgeMode
         assert isinstance(actual, tuple)
         assert list(actual) == sorted(actual, key=lambda hit: (-hit.score, hit.chunk.chunk_id))
         assert [hit.score for hit in actual] == pytest.approx([hit.score for hit in expected], rel=1e-6, abs=1e-9)
-        assert [hit.chunk for hit in sorted(actual, key=_best_first)] == [hit.chunk for hit in expected]
+        assert [hit.chunk for hit in sorted(actual, key=best_first)] == [hit.chunk for hit in expected]
 
-    @rule(
-        command=st.builds(
-            Write,
-            numbers,
-            scopes,
-            types,
-            source_keys,
-            st.just("") | texts,
-            st.lists(texts, max_size=4),
-            st.integers(0, 2),
-            st.sampled_from([0, 0, 0, 0, -1, 1]),
-        )
-    )
+    @rule(command=writes)
     def write(self, command: Command[KnowledgeModel]) -> None:
         """Save a document with its chunks."""
         self.step(command)

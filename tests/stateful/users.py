@@ -55,6 +55,7 @@ class UserModel:
         return self.users.pop(user_id, None) is not None
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
+        check_page(limit)
         return tuple(self.users[user_id] for user_id in sorted(self.users) if user_id > (after or ""))[:limit]
 
 
@@ -91,25 +92,27 @@ class Edit:
         return call("save", read.replace(**self.changes, version=max(0, read.version + self.ahead)))
 
 
+sign_ups = st.builds(SignUp, numbers, usernames, st.integers(0, 2))
+edits = st.builds(
+    Edit,
+    numbers,
+    st.fixed_dictionaries({"username": usernames}) | st.fixed_dictionaries({"email": emails}),
+    st.sampled_from([0, 0, 0, -1, 1]),
+)
+
+
 class UserRepositoryMachine(StoreMachine[UserRepository, UserModel]):
     """Writers, readers, races for a name and restarts in any order."""
 
     def new_model(self) -> UserModel:
         return UserModel()
 
-    @rule(command=st.builds(SignUp, numbers, usernames, st.integers(0, 2)))
+    @rule(command=sign_ups)
     def sign_up(self, command: Command[UserModel]) -> None:
         """A new user."""
         self.step(command)
 
-    @rule(
-        command=st.builds(
-            Edit,
-            numbers,
-            st.fixed_dictionaries({"username": usernames}) | st.fixed_dictionaries({"email": emails}),
-            st.sampled_from([0, 0, 0, -1, 1]),
-        )
-    )
+    @rule(command=edits)
     def edit(self, command: Command[UserModel]) -> None:
         """Another name or address."""
         self.step(command)

@@ -11,6 +11,7 @@ from hypothesis.stateful import invariant, rule
 
 from domain.filter import Filter, MetadataValue, matches, parse_filter
 from ports.errors import NotFound
+from ports.paging import check_page
 from ports.vectors import Vector, VectorHit, VectorRecord, VectorStore, check_query, check_records
 from tests.contract.vectors.data import DIMENSION, SPACE, a_vector, stored
 from tests.contract.vectors.filtering import filters, metadata
@@ -73,6 +74,7 @@ class VectorStoreModel:
         return len(self.passing(where))
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
+        check_page(limit)
         return tuple(self.records[key] for key in sorted(self.records) if after is None or key > after)[:limit]
 
     def query(self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None) -> tuple[VectorHit, ...]:
