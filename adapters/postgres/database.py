@@ -73,13 +73,19 @@ class PostgresDatabase:
         """
         return await self._run(sql, parameters, changes=False)
 
-    async def write(self, sql: Sql, parameters: Mapping[str, Any] | None = None) -> list[asyncpg.Record]:
+    async def write(
+        self, sql: Sql, parameters: Mapping[str, Any] | None = None, *, savepoint: bool = False
+    ) -> list[asyncpg.Record]:
         """The rows that a changing statement returns. Inside of the task's own transaction it is part of that, and an
-        error that the server raises spoils the transaction: what may happen has to be a result, not an error.
+        error that the server raises spoils the transaction, unless it stands behind a ``savepoint``.
 
         Raises:
+            Taken: the statement violates a unique constraint.
             OutcomeUnknown: the connection broke after the statement was sent.
         """
+        if savepoint and self._joined() is not None:
+            async with self.atomic() as connection:
+                return await connection.fetch(sql.text, *sql.arguments(parameters or {}))
         return await self._run(sql, parameters, changes=True)
 
     @asynccontextmanager

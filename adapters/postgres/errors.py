@@ -17,6 +17,7 @@ REPEATABLE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _ABORTED = "25P02"
 _READ_ONLY = "25006"
 _CANCELLED = "57014"
+_TAKEN = "23505"
 _FULL = {"53100"}
 
 # By SQLSTATE: what is wrong and what to do; {prefix} is the beginning of the names of the settings.
@@ -32,6 +33,14 @@ _ADVICE = {
     _READ_ONLY: "can only be read; is {prefix}_HOST a standby instead of the primary?",
     _ABORTED: "rolled the transaction back because of an earlier error; repeat it as a whole",
 }
+
+
+class Taken(InvalidInput):
+    """A value is there already that has to be unique."""
+
+    def __init__(self, message: str, constraint: str) -> None:
+        super().__init__(message)
+        self.constraint = constraint
 
 
 def translate(error: BaseException, options: PostgresOptions, *, unknown: bool = False) -> PortError | DomainError:
@@ -76,6 +85,8 @@ def _answered(error: asyncpg.PostgresError, state: str, options: PostgresOptions
         )
     if state in _FULL:
         return StorageFull(f"{where} cannot grow: the disk of the server is full ({state}); free space on it")
+    if state == _TAKEN:
+        return Taken(f"{where} refuses the data: {error} ({state})", getattr(error, "constraint_name", ""))
     kind = state[:2]
     if kind in ("22", "23", "54"):
         return InvalidInput(f"{where} refuses the data: {error} ({state})")

@@ -14,7 +14,7 @@ import pytest
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
 
-TABLES = "cases, case_messages, users, knowledge_documents, knowledge_chunks"
+EMPTY = "DELETE FROM cases; DELETE FROM users; DELETE FROM knowledge_documents"
 
 
 def address(dsn: str, database: str) -> str:
@@ -68,7 +68,7 @@ def module_dsn(new_database: Callable[..., str], migrated: str) -> str:
 @pytest.fixture
 async def dsn(module_dsn: str) -> str:
     """The address of the module's database, emptied."""
-    await execute(module_dsn, f"TRUNCATE {TABLES}")
+    await execute(module_dsn, EMPTY)
     return module_dsn
 
 

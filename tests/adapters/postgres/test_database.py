@@ -41,8 +41,8 @@ async def test_atomic_inside_a_transaction(database: PostgresDatabase) -> None:
 
     async def insert(number: int, divisor: int) -> None:
         async with database.atomic() as connection:
-            await connection.execute(f"INSERT INTO scratch VALUES ({number})")
-            await connection.execute(f"SELECT 1 / {divisor}")
+            await connection.execute("INSERT INTO scratch VALUES ($1)", number)
+            await connection.execute("SELECT 1 / $1::int", divisor)
 
     await database.write(Sql("CREATE TABLE scratch (n int)"))
     async with database.transaction():
