@@ -80,8 +80,8 @@ class Statements:
         """How many records pass; no more than ``limit`` are counted."""
         parameters = Parameters()
         condition = to_sql(where, parameters)
-        some = f"SELECT FROM {self._collection.table} WHERE {condition} LIMIT {limit}"
-        return _bound(f"SELECT count(*) FROM ({some}) AS some", parameters)
+        passing = f"SELECT FROM {self._collection.table} WHERE {condition} LIMIT {limit}"
+        return _bound(f"SELECT count(*) FROM ({passing}) AS passing", parameters)
 
     def compare_all(self, vector: object, limit: int, where: Filter | None) -> Bound:
         """The nearest records of all that pass."""

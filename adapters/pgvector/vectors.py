@@ -35,7 +35,7 @@ from ports.vectors import (
 BATCH = 100
 """Records that are written by one statement."""
 MARGINS = (32, 1000)
-"""How many more candidates are taken than wanted: some may be as near as the last one. If all of them are, still more."""
+"""How many more candidates are taken than wanted: some may be as near as the last one. If all are, even more."""
 _TOLERANCE = 1e-5
 """The error of the server's 32-bit distances."""
 _INLINE = 25_000
