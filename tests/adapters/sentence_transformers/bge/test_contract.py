@@ -1,0 +1,44 @@
+"""A model of sentence-transformers keeps the contract, and MiniLM comes out as in the packaged ONNX file."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from adapters.onnx.embeddings import OnnxEmbedding
+from adapters.sentence_transformers.embeddings import SentenceTransformersEmbedding, SentenceTransformersOptions
+from tests.adapters.sentence_transformers.bge.models import minilm_folder
+from tests.contract.embedding_generator import EmbeddingGeneratorContractTests, cosine
+
+pytestmark = pytest.mark.sentence_transformers
+
+
+@pytest.fixture
+async def embeddings() -> AsyncIterator[SentenceTransformersEmbedding]:
+    """The generator with a real model."""
+    generator = await SentenceTransformersEmbedding.open(SentenceTransformersOptions(model=str(minilm_folder())))
+    yield generator
+    await generator.aclose()
+
+
+class TestSentenceTransformersEmbedding(EmbeddingGeneratorContractTests):
+    """The contract, by meaning. The adapter is called what the setting calls it."""
+
+    adapter = "bge_m3"
+
+    ANSWERS = (
+        ("out of disk space", "The volume is full: delete old files or extend the file system."),
+        ("the website is slow", "High response times of the web front end under load."),
+        ("cannot sign in", "Users fail to log on because their password is rejected."),
+        ("container keeps dying", "The pod restarts again and again after it runs out of memory."),
+    )
+
+
+async def test_the_same_model_in_another_format(embeddings: SentenceTransformersEmbedding) -> None:
+    """The weights of the ONNX file are rounded to 8 bits; apart from that it is the same model."""
+    sentences = [text for pair in TestSentenceTransformersEmbedding.ANSWERS for text in pair]
+    other = OnnxEmbedding()
+    for vector, expected in zip(
+        await embeddings.embed_documents(sentences), await other.embed_documents(sentences), strict=True
+    ):
+        assert cosine(vector, expected) >= 0.999
+    await other.aclose()
