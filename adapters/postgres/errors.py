@@ -52,8 +52,8 @@ def translate(error: BaseException, options: PostgresOptions, *, unknown: bool =
     state = getattr(error, "sqlstate", None)
     if isinstance(error, asyncpg.PostgresError) and state is not None and state[:2] != "08" and state not in _LOST:
         return _answered(error, state, options)
-    if isinstance(error, asyncpg.InterfaceError) and isinstance(error, ValueError):
-        return InvalidInput(f"{where} cannot hold one of the values: the driver refuses its type or range")
+    if isinstance(error, asyncpg.ClientConfigurationError):
+        return InvalidInput(f"{where}: the driver refuses the settings {prefix}_*: {error}")
     if unknown:
         return OutcomeUnknown(
             f"the connection to {where} was lost after a change was sent; whether it happened is not known: "
@@ -85,13 +85,18 @@ def _answered(error: asyncpg.PostgresError, state: str, options: PostgresOptions
         )
     if state in _FULL:
         return StorageFull(f"{where} cannot grow: the disk of the server is full ({state}); free space on it")
-    if state == _TAKEN:
-        return Taken(f"{where} refuses the data: {error} ({state})", getattr(error, "constraint_name", ""))
     kind = state[:2]
-    if kind in ("22", "23", "54"):
-        return InvalidInput(f"{where} refuses the data: {error} ({state})")
+    if kind == "22":
+        # The message may quote the value, which may be anybody's text.
+        return InvalidInput(f"{where} cannot hold one of the values: type or range do not fit ({state})")
+    # The details of an error quote values as well; its first argument is the message alone.
+    message = f"{error.args[0] if error.args else type(error).__name__} ({state})"
+    if state == _TAKEN:
+        return Taken(f"{where} refuses the data: {message}", getattr(error, "constraint_name", None) or "")
+    if kind in ("23", "54"):
+        return InvalidInput(f"{where} refuses the data: {message}")
     if kind == "XX":
-        return StorageCorrupt(f"{where} is damaged: {error} ({state}); restore it from a backup")
+        return StorageCorrupt(f"{where} is damaged: {message}; restore it from a backup")
     if kind in ("42", "0A"):
-        return StorageCorrupt(f"{where} does not have the expected structure: {error} ({state})")
-    return StorageUnavailable(f"{where} cannot be used now: {error} ({state})")
+        return StorageCorrupt(f"{where} does not have the expected structure: {message}")
+    return StorageUnavailable(f"{where} cannot be used now: {message}")
