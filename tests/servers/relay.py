@@ -46,7 +46,7 @@ class Relay:
                         part.cancel()
                     await asyncio.gather(*parts, return_exceptions=True)
             finally:
-                to_server.close()
+                to_server.transport.abort()
         finally:
             # Not in order but at once, as when a machine goes away.
             writer.transport.abort()
@@ -80,3 +80,5 @@ async def relay_to(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterato
             client.cancel()
         await asyncio.gather(*relay.clients, return_exceptions=True)
         await server.wait_closed()
+        # Transports are closed one turn of the loop after they were told so.
+        await asyncio.sleep(0)
