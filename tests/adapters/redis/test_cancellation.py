@@ -30,7 +30,7 @@ def value_of(user: int) -> str:
     return f"of user {user}: " + str(user) * 20_000
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("turns", [0, 1, 3, 8])
 @pytest.mark.parametrize("operation", ["get", "get_many", "compare_and_set", "increment", "keys"])
 async def test_nobody_reads_what_is_for_another(store: RedisSessionStore, turns: int, operation: str) -> None:
     """If this fails, somebody gets the session of somebody else."""
