@@ -13,8 +13,8 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 	--override overrides.txt --custom-compile-command "make lock"
 COMPILE_CORE := $(COMPILE) pyproject.toml --output-file requirements.lock
 COMPILE_DEV := $(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
-COMPILE_BGE := $(COMPILE) --group pyproject.toml:test-bge --no-emit-package torch --override overrides-bge.txt --constraint requirements-dev.lock \
-	--output-file requirements-bge.lock
+COMPILE_BGE := $(COMPILE) --group pyproject.toml:test-bge --no-emit-package torch --override overrides-bge.txt \
+	--constraint requirements-dev.lock --output-file requirements-bge.lock
 # PyTorch comes with pip and without hashes, because each machine has its own build. Plain PyPI has the one for GPUs, of
 # several gigabytes: elsewhere add `--index-url` and the address of the CPU builds.
 TORCH ?= $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
