@@ -42,7 +42,7 @@ test: setup-dev ## Run the tests and enforce the coverage limits
 	@$(BIN)/python -m coverage report --omit='domain/*' --fail-under=90
 
 test-bge: $(BGE_STAMP) ## Run the tests that need PyTorch, in an environment of their own
-	@$(BGE_VENV)/bin/python -m pytest -m sentence_transformers tests/adapters/sentence_transformers $(PYTEST_ARGS)
+	@PYTHONDONTWRITEBYTECODE= $(BGE_VENV)/bin/python -m pytest -m sentence_transformers tests/adapters/sentence_transformers $(PYTEST_ARGS)
 
 test-nightly: setup-dev ## Run the tests with many more generated examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS)

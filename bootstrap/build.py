@@ -112,8 +112,7 @@ class _Technologies:
             BackendsUnusable: with all the reasons.
         """
         if self._problems:
-            # A backend that serves two ports fails twice in the same words.
-            raise BackendsUnusable(tuple(dict.fromkeys(self._problems)))
+            raise BackendsUnusable(self._problems)
 
 
 async def _shut_down(container: Any) -> None:
@@ -173,7 +172,10 @@ async def _records(technologies: _Technologies) -> Records:
     settings = technologies.settings
     container = _relational(technologies, settings.case_storage_type)
     cases = await technologies.keep("CASE_STORAGE_TYPE", container.cases)
-    documents = await technologies.keep("CASE_STORAGE_TYPE", container.documents)
+    # They are where the cases are: if those cannot be reached, nothing is gained by waiting for these too.
+    documents: Any = None
+    if cases is not None:
+        documents = await technologies.keep("CASE_STORAGE_TYPE", container.documents)
     users = await technologies.keep("USER_STORAGE_TYPE", _relational(technologies, settings.user_storage_type).users)
     return Records(cases, users, documents)
 

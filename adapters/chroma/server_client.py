@@ -52,6 +52,15 @@ class ChromaServerClient:
             trust_env=False,
         )
 
+    def check_open(self) -> None:
+        """Refuse to work after `aclose`.
+
+        Raises:
+            StorageUnavailable: it was called.
+        """
+        if self._closed:
+            raise StorageUnavailable("the vector store is closed")
+
     async def resolve(self) -> str:
         """The id of the collection, which is made if it does not exist.
 
@@ -98,10 +107,10 @@ class ChromaServerClient:
                 "get_or_create": True,
             }
             answer = await self._send("POST", self._base, orjson.dumps(wanted), writes=True)
-            if answer.status_code == httpx.codes.NOT_FOUND:
+            if answer.status_code in (httpx.codes.BAD_REQUEST, httpx.codes.NOT_FOUND):
                 raise InvalidInput(
-                    f"the Chroma server at {self._options.url} (CHROMADB_URL) has no database "
-                    f"{self._options.database!r} of a tenant {self._options.tenant!r}"
+                    f"the Chroma server at {self._options.url} (CHROMADB_URL) does not make a collection {name!r}: "
+                    f"it has no database {self._options.database!r} of a tenant {self._options.tenant!r}"
                 )
         found = self._object(answer, writes=False)
         metadata = found.get("metadata") or {}
@@ -145,8 +154,7 @@ class ChromaServerClient:
         headers = {"Content-Type": "application/json"} if content is not None else None
         sent = False
         while True:
-            if self._closed:
-                raise StorageUnavailable("the vector store is closed")
+            self.check_open()
             try:
                 async with asyncio.timeout(self._options.seconds + GRACE_SECONDS):
                     return await self._http.request(method, url, content=content, headers=headers)

@@ -199,6 +199,10 @@ class PostgresDatabase:
             except DRIVER_ERRORS as error:
                 if changes or attempt > 1 or not is_gone(connection):
                     raise translate(error, self.options, unknown=changes) from error
+            except asyncio.CancelledError:
+                # If the driver has only prepared the statement, the server waits for more and keeps its locks.
+                await _undo(connection, "SELECT 1")
+                raise
             finally:
                 await self._pool.release(connection)
 

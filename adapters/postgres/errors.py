@@ -20,6 +20,8 @@ _CANCELLED = "57014"
 _TAKEN = "23505"
 _FULL = {"53100"}
 
+_REFUSED_START = "08P01"
+
 # By SQLSTATE: what is wrong and what to do; {prefix} is the beginning of the names of the settings.
 _ADVICE = {
     "28000": "refuses the login; look at {prefix}_USER and {prefix}_PASSWORD, and at pg_hba.conf of the server",
@@ -30,6 +32,7 @@ _ADVICE = {
     "53300": "has no connection left; lower {prefix}_POOL_SIZE and {prefix}_MAX_OVERFLOW, or raise max_connections",
     "53200": "is out of memory; repeat later, or give the server more",
     "57P03": "is starting up or shutting down; repeat in a moment",
+    _REFUSED_START: "refuses the way in which the driver speaks; if PgBouncer stands in between, set {prefix}_PGBOUNCER",
     _READ_ONLY: "can only be read; is {prefix}_HOST a standby instead of the primary?",
     _ABORTED: "rolled the transaction back because of an earlier error; repeat it as a whole",
 }
@@ -50,7 +53,7 @@ def translate(error: BaseException, options: PostgresOptions, *, unknown: bool =
     """
     where, prefix = options.where, options.settings_prefix
     state = getattr(error, "sqlstate", None)
-    if isinstance(error, asyncpg.PostgresError) and state is not None and state[:2] != "08" and state not in _LOST:
+    if isinstance(error, asyncpg.PostgresError) and state is not None and not _is_lost(state):
         return _answered(error, state, options)
     if isinstance(error, asyncpg.ClientConfigurationError):
         return InvalidInput(f"{where}: the driver refuses the settings {prefix}_*: {error}")
@@ -72,6 +75,10 @@ def translate(error: BaseException, options: PostgresOptions, *, unknown: bool =
 
 # The server ends the connection: on request of an administrator, after a crash of another backend, as too idle.
 _LOST = {"57P01", "57P02", "57P05", "25P03", "25P04"}
+
+
+def _is_lost(state: str) -> bool:
+    return state in _LOST or (state.startswith("08") and state != _REFUSED_START)
 
 
 def _answered(error: asyncpg.PostgresError, state: str, options: PostgresOptions) -> PortError | DomainError:

@@ -23,12 +23,15 @@ _MIGRATION_LOCK = 4_652_311_905
 
 _HAS_REVISION = "SELECT to_regclass('alembic_version') IS NOT NULL"
 
-_HAS_TRIGRAMS = "SELECT count(*) > 0 FROM pg_extension WHERE extname = 'pg_trgm'"
+_TRIGRAM_SCHEMA = """
+    SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+    WHERE extname = 'pg_trgm' AND has_schema_privilege(extnamespace, 'USAGE')
+"""
 
 # Asked first, so that a database whose user has no such right sees no refused statement in its log.
 _MAY_ADD_TRIGRAMS = """
     SELECT has_database_privilege(current_database(), 'CREATE')
-    AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm')
+    AND EXISTS (SELECT FROM pg_available_extensions WHERE name = 'pg_trgm' AND installed_version IS NULL)
 """
 
 SEARCH_INDEXES = {
@@ -39,11 +42,6 @@ SEARCH_INDEXES = {
 """The indexes that serve the search where the extension pg_trgm is there."""
 
 _PRESENT_INDEXES = "SELECT count(*) FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL"
-
-_TRIGRAM_SCHEMA = """
-    SELECT quote_ident(nspname) FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
-    WHERE extname = 'pg_trgm'
-"""
 
 
 def check_server(connection: Connection, where: str) -> None:
@@ -69,7 +67,7 @@ async def is_current(connection: Connection) -> bool:
     """True if there is nothing to do for `migrate`."""
     if not await connection.fetchval(_HAS_REVISION) or await connection.fetchval(SELECT_REVISION) != HEAD:
         return False
-    if not await connection.fetchval(_HAS_TRIGRAMS):
+    if not await has_trigrams(connection):
         return not await connection.fetchval(_MAY_ADD_TRIGRAMS)
     return bool(await connection.fetchval(_PRESENT_INDEXES, list(SEARCH_INDEXES)) == len(SEARCH_INDEXES))
 
@@ -106,11 +104,11 @@ async def migrate(connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Rec
 
 async def has_trigrams(connection: Connection) -> bool:
     """True if the search has its indexes."""
-    return bool(await connection.fetchval(_HAS_TRIGRAMS))
+    return await connection.fetchval(_TRIGRAM_SCHEMA) is not None
 
 
 async def _make_search_indexes(connection: Connection) -> None:
-    if not await connection.fetchval(_HAS_TRIGRAMS) and await connection.fetchval(_MAY_ADD_TRIGRAMS):
+    if not await has_trigrams(connection) and await connection.fetchval(_MAY_ADD_TRIGRAMS):
         try:
             # A savepoint: a refusal leaves the migrations alone.
             async with connection.transaction():

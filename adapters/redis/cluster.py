@@ -36,6 +36,7 @@ class Cluster(Topology):
         self._slots: dict[int, Server] = {}
         self._refreshing = asyncio.Lock()
         self._refreshes = 0
+        self._learned: tuple[Sequence[Reply], Server] | None = None
         self._closed = False
 
     async def run(self, requests: Sequence[Request], deadline: float) -> list[Reply]:
@@ -102,6 +103,7 @@ class Cluster(Topology):
             for number, reply in enumerate(replies):
                 if isinstance(reply, MovedError):
                     self._slots[reply.slot_id] = self._server_at(reply.host, reply.port, server)
+                    self._learned = None
                 elif isinstance(reply, AskError):
                     holder = self._server_at(reply.host, reply.port, server)
                     commands = [("ASKING",), requests[number].command]
@@ -134,12 +136,15 @@ class Cluster(Topology):
             raise StorageUnavailable(str(failure)) from failure
 
     async def _learn(self, ranges: Sequence[Reply], informant: Server) -> None:
+        self._refreshes += 1
+        if (ranges, informant) == self._learned:
+            return
         slots: dict[int, Server] = {}
         for first, last, (host, port, *_), *_ in ranges:
             server = self._server_at((host or b"").decode(), port, informant)
             slots.update(dict.fromkeys(range(first, last + 1), server))
         self._slots = slots
-        self._refreshes += 1
+        self._learned = ranges, informant
         needed = {*self._given, *(server.address for server in slots.values())}
         for address in self._servers.keys() - needed:
             await self._servers.pop(address).retire()

@@ -19,6 +19,7 @@ CHECK_LOGIN = "check REDIS_PASSWORD, and the user and password of REDIS_URL"
 _CODE = re.compile(r"(?:@user_script: \d+: -)?([A-Z]{2,})\b")
 
 _INCOMPLETE = StorageUnavailable, "is part of a cluster that lacks servers now; check the state of the cluster"
+_NOT_ALONE = StorageUnavailable, "is part of a cluster; let REDIS_URL begin with redis+cluster:// or rediss+cluster://"
 _NOT_SAVED = "takes no writes, because it cannot save or replicate them; read its log, look at its disk and replicas"
 
 _BY_CODE: dict[str, tuple[type[PortError], str]] = {
@@ -30,10 +31,8 @@ _BY_CODE: dict[str, tuple[type[PortError], str]] = {
     "CLUSTERDOWN": _INCOMPLETE,
     "MASTERDOWN": _INCOMPLETE,
     "TRYAGAIN": _INCOMPLETE,
-    "MOVED": (
-        StorageUnavailable,
-        "is part of a cluster; let REDIS_URL begin with redis+cluster:// or rediss+cluster://",
-    ),
+    "MOVED": _NOT_ALONE,
+    "CROSSSLOT": _NOT_ALONE,
     "MISCONF": (StorageUnavailable, _NOT_SAVED),
     "NOREPLICAS": (StorageUnavailable, _NOT_SAVED),
     "WRONGTYPE": (StorageCorrupt, "holds something else than text under a key of this namespace"),

@@ -122,6 +122,7 @@ class Server:
         self._connect = connect
         self._limit = max_connections
         self._timeout = timeout
+        self._too_long = f"no answer within {timeout:g} s"
         self._free = asyncio.Semaphore(max_connections)
         self._idle: list[Line] = []
         self._closed = False
@@ -135,6 +136,9 @@ class Server:
             StorageUnavailable: nothing was executed.
             OutcomeUnknown: the commands were sent, but not all were answered.
         """
+        if asyncio.get_running_loop().time() >= deadline:
+            # What was tried before has taken all the time.
+            raise unreachable(self.place, self._too_long)
         phase = _Phase.WAITING
         try:
             async with asyncio.timeout_at(deadline):
@@ -157,7 +161,7 @@ class Server:
                 finally:
                     self._free.release()
         except TimeoutError as error:
-            raise await self._failed(phase, f"no answer within {self._timeout:g} s") from error
+            raise await self._failed(phase, self._too_long) from error
         except (RedisError, OSError) as error:
             if isinstance(error, RedisError) and error.status_code is not None:
                 raise refused(error, self.place, connecting=phase is _Phase.CONNECTING) from error
@@ -180,7 +184,7 @@ class Server:
         await _reply(connection)
 
     async def _failed(self, phase: _Phase, reason: str) -> PortError:
-        if phase is _Phase.WAITING and self._free.locked():
+        if phase is _Phase.WAITING:
             return exhausted(self.place, self._timeout, self._limit)
         # What broke one connection has probably broken the others; they shall not cost a failure each.
         await self.drop_idle()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import threading
 import time
 from collections import defaultdict
@@ -134,6 +135,9 @@ def _pooling(module: Any) -> str:
 
 
 def _packages() -> tuple[Any, Any]:
+    # Read when PyTorch is first imported. Its waiting threads would otherwise spin and take the processor from the
+    # event loop; where others want it too, a batch then takes several times as long.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         import sentence_transformers
         import torch

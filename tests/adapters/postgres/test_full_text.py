@@ -101,6 +101,7 @@ async def test_open_transaction_holds_up_nobody(
     repository: PostgresKnowledgeRepository, database: PostgresDatabase
 ) -> None:
     """While a transaction with a saved document is open, others are saved, and see nothing of it."""
+    await repository.save(a_document(3), chunks(3, "queue"))
     async with database.transaction():
         await repository.save(a_document(1), chunks(1, "disk full"))
         other = asyncio.create_task(repository.save(a_document(2), chunks(2, "disk")))
@@ -109,7 +110,7 @@ async def test_open_transaction_holds_up_nobody(
         assert places(await seen) == [(2, 0)]
         assert sorted(places(await repository.search(["disk"], [GLOBAL]))) == [(1, 0), (2, 0)]
     assert await repository.check_integrity() == []
-    assert await totals(database) == [2, 3, 2]
+    assert await totals(database) == [3, 4, 2]
 
 
 async def test_rolled_back_transaction(repository: PostgresKnowledgeRepository, database: PostgresDatabase) -> None:

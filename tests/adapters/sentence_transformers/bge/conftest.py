@@ -4,8 +4,9 @@ import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-# Before the first import of the library that reads it.
+# Before the first imports of the libraries that read them; the second as the adapter does it.
 os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import pytest
 

@@ -1,6 +1,7 @@
 """A model of sentence-transformers keeps the contract, and MiniLM comes out as in the packaged ONNX file."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import Iterator
 
 import pytest
 
@@ -12,12 +13,24 @@ from tests.contract.embedding_generator import EmbeddingGeneratorContractTests, 
 pytestmark = pytest.mark.sentence_transformers
 
 
+OPTIONS = SentenceTransformersOptions(model=str(minilm_folder()))
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[list[SentenceTransformersEmbedding]]:
+    """The generators of the tests before, the last one maybe open: loading it takes longer than most of the tests."""
+    generators: list[SentenceTransformersEmbedding] = []
+    yield generators
+    for generator in generators:
+        asyncio.run(generator.aclose())
+
+
 @pytest.fixture
-async def embeddings() -> AsyncIterator[SentenceTransformersEmbedding]:
-    """The generator with a real model."""
-    generator = await SentenceTransformersEmbedding.open(SentenceTransformersOptions(model=str(minilm_folder())))
-    yield generator
-    await generator.aclose()
+async def embeddings(opened: list[SentenceTransformersEmbedding]) -> SentenceTransformersEmbedding:
+    """The generator with a real model; a new one after a test that closed it."""
+    if not opened or opened[-1]._closed:
+        opened.append(await SentenceTransformersEmbedding.open(OPTIONS))
+    return opened[-1]
 
 
 class TestSentenceTransformersEmbedding(EmbeddingGeneratorContractTests):
