@@ -115,6 +115,15 @@ def test_the_setting_opens_it(root: Path) -> None:
     assert counts == {"PASSED": 1}, output
 
 
+def test_it_has_a_line_on_the_page_of_adapters(root: Path) -> None:
+    code, page = run(root, "-m", "tests.docs.adapters_page")
+    assert code == 0, page
+    abilities = "SupportsHealth, SupportsIntegrityCheck, Closeable"
+    assert (
+        f"| sqlite | `sqlite` | `adapters.sqlite_blobs.blobs.SqliteBlobStore` | yes | one | {abilities} | 68 |" in page
+    )
+
+
 def test_a_method_that_is_missing_is_named_by_the_type_checker_and_by_the_contract(root: Path) -> None:
     text = GUIDE.files[ADAPTER]
     scan = text[text.index("    async def scan(") : text.index("    async def check_health(")]
