@@ -156,7 +156,7 @@ class PostgresCaseRepository(CaseRepository):
 
     async def add_message(self, message: Message) -> bool:
         """Append with the next number of the case, which the case's own row counts: one statement."""
-        row = {**message_columns(message), "json": to_jsonb(message)}
+        row = _message_row(message)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
                 ((owner, appended, case_exists),) = await self._database.write(_ADD_MESSAGE, row, savepoint=True)
@@ -234,6 +234,10 @@ class PostgresCaseRepository(CaseRepository):
 
 def _row(case: Case) -> dict[str, Any]:
     return {**case_columns(case), "json": to_jsonb(case)}
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    return {**message_columns(message), "json": to_jsonb(message)}
 
 
 def _case(

@@ -32,7 +32,7 @@ _ADVICE = {
     "53300": "has no connection left; lower {prefix}_POOL_SIZE and {prefix}_MAX_OVERFLOW, or raise max_connections",
     "53200": "is out of memory; repeat later, or give the server more",
     "57P03": "is starting up or shutting down; repeat in a moment",
-    _REFUSED_START: "refuses the way in which the driver speaks; if PgBouncer stands in between, set {prefix}_PGBOUNCER",
+    _REFUSED_START: "refuses how the driver speaks; if PgBouncer stands in between, set {prefix}_PGBOUNCER",
     _READ_ONLY: "can only be read; is {prefix}_HOST a standby instead of the primary?",
     _ABORTED: "rolled the transaction back because of an earlier error; repeat it as a whole",
 }

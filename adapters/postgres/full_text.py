@@ -20,7 +20,7 @@ _NO_SCORE = (asyncpg.InvalidArgumentForLogarithmError, asyncpg.DivisionByZeroErr
 
 # Operations and their order are those of the in-memory index, so that equal scores are equal here too. The best are
 # found without the chunks themselves; WITH TIES, because their ids decide among equal scores.
-_SEARCH = Sql(
+SEARCH = Sql(
     """
     WITH query AS (
         SELECT term, min(place) AS place FROM unnest($1::text[]) WITH ORDINALITY AS given(term, place) GROUP BY term
@@ -111,7 +111,7 @@ async def search(
     # The server's text holds no NUL, so neither does a term that can be found.
     known = [term for term in terms if "\0" not in term]
     try:
-        return await database.read(_SEARCH, {**parameters, "terms": known})
+        return await database.read(SEARCH, {**parameters, "terms": known})
     except InvalidInput as error:
         if isinstance(error.__cause__, _NO_SCORE):
             raise StorageCorrupt(

@@ -10,7 +10,7 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, ResponseErr
 
 from adapters.redis.errors import closed, incomplete, no_cluster
 from adapters.redis.options import Address
-from adapters.redis.server import Reply, Server
+from adapters.redis.server import Command, Reply, Server
 from adapters.redis.topology import Request, Topology
 from ports.errors import OutcomeUnknown, PortError, StorageUnavailable
 
@@ -98,18 +98,14 @@ class Cluster(Topology):
         return replies
 
     async def _ask(self, server: Server, requests: Sequence[Request], deadline: float) -> list[Reply]:
-        try:
-            replies = await server.exchange([request.command for request in requests], deadline)
-            for number, reply in enumerate(replies):
-                if isinstance(reply, MovedError):
-                    self._slots[reply.slot_id] = self._server_at(reply.host, reply.port, server)
-                    self._learned = None
-                elif isinstance(reply, AskError):
-                    holder = self._server_at(reply.host, reply.port, server)
-                    commands = [("ASKING",), requests[number].command]
-                    replies[number] = (await holder.exchange(commands, deadline))[-1]
-        except PortError as error:
-            return [error] * len(requests)
+        replies = await _attempt(server, [request.command for request in requests], deadline)
+        for number, reply in enumerate(replies):
+            if isinstance(reply, MovedError):
+                self._slots[reply.slot_id] = self._server_at(reply.host, reply.port, server)
+                self._learned = None
+            elif isinstance(reply, AskError):
+                holder = self._server_at(reply.host, reply.port, server)
+                replies[number] = (await _attempt(holder, [("ASKING",), requests[number].command], deadline))[-1]
         return replies
 
     async def _refresh(self, known: int, deadline: float) -> None:
@@ -158,6 +154,14 @@ class Cluster(Topology):
         if address not in self._servers:
             self._servers[address] = self._make(address)
         return self._servers[address]
+
+
+async def _attempt(server: Server, commands: Sequence[Command], deadline: float) -> list[Reply]:
+    """The answers; instead of raising, an error of the server stands in the place of each."""
+    try:
+        return await server.exchange(commands, deadline)
+    except PortError as error:
+        return [error] * len(commands)
 
 
 _AGAIN = (MovedError, StorageUnavailable, *_NOT_NOW)

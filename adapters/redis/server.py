@@ -6,7 +6,7 @@ import asyncio
 import os
 import select
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from enum import Enum
 from typing import Any, TypeAlias
@@ -27,6 +27,7 @@ Line: TypeAlias = "PlainConnection | TlsConnection"
 Connector: TypeAlias = "Callable[[Address], Line]"
 
 _CLOSING_SECONDS = 1.0
+_PIECE_BYTES = 256 * 1024
 
 
 class _Phase(Enum):
@@ -151,7 +152,8 @@ class Server:
                         phase = _Phase.CONNECTING
                         await self._make_ready(connection)
                         phase = _Phase.TALKING
-                        await connection.send_packed_command(connection.pack_commands(commands))
+                        for piece in _pieces(connection.pack_commands(commands)):
+                            await connection.send_packed_command(piece)
                         return [await _reply(connection) for _ in commands]
                     except BaseException:
                         await connection.disconnect(nowait=True)
@@ -212,6 +214,16 @@ class Server:
             async with asyncio.timeout(_CLOSING_SECONDS):
                 for connection in idle:
                     await connection.disconnect()
+
+
+def _pieces(packed: list[bytes]) -> Iterator[list[bytes]]:
+    """What to hand over at once: all, unless handling it would keep the event loop busy for too long."""
+    if sum(map(len, packed)) <= _PIECE_BYTES:
+        yield packed
+        return
+    for part in packed:
+        for start in range(0, len(part), _PIECE_BYTES):
+            yield [part[start : start + _PIECE_BYTES]]
 
 
 async def _reply(connection: Line) -> Reply:

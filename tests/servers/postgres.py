@@ -20,6 +20,9 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     # A process that is killed loses nothing that was written; only a loss of power would need this.
     "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     "max_connections": "200",
     "autovacuum_naptime": "1h",
     "log_min_messages": "warning",

@@ -2,15 +2,14 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
-import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import NullPool
 
 from adapters.memory.knowledge import InMemoryKnowledgeRepository
 from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.full_text import SEARCH
 from adapters.postgres.knowledge import PostgresKnowledgeRepository
 from adapters.postgres.options import PostgresOptions
 from adapters.postgres.sql import Sql
@@ -20,6 +19,7 @@ from domain.knowledge import GLOBAL
 from domain.terms import terms
 from ports.errors import AlreadyExists, Conflict, StorageCorrupt
 from tests.adapters.postgres.conftest import execute
+from tests.adapters.postgres.test_schema import run_sync
 from tests.builders import AT, an_id
 from tests.contract.knowledge.samples import MINE, a_document, chunks, places
 
@@ -46,16 +46,6 @@ async def totals(database: PostgresDatabase) -> list[int]:
     """The number of chunks and of terms of which the index knows, and in how many rows that stands."""
     (row,) = await database.read(Sql("SELECT sum(chunks)::int, sum(length)::int, count(*)::int FROM knowledge_totals"))
     return list(row)
-
-
-async def migrate(dsn: str, to: str) -> None:
-    """Bring an empty database to a revision that need not be the newest."""
-    engine = create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn), poolclass=NullPool
-    )
-    async with engine.begin() as connection:
-        await connection.run_sync(upgrade, dsn, to=to)
-    await engine.dispose()
 
 
 async def test_ranks_as_memory_does(repository: PostgresKnowledgeRepository) -> None:
@@ -244,6 +234,24 @@ async def test_search_with_damaged_totals(
         await repository.search(["disk"], [GLOBAL])
 
 
+async def test_search_reads_the_postings_of_its_terms(
+    repository: PostgresKnowledgeRepository, database: PostgresDatabase
+) -> None:
+    """The cost of a search follows from how often its terms occur, not from the size of the store."""
+    for number in range(50):
+        await repository.save(
+            a_document(number), chunks(number, *(f"disk n{number}x{each} full" for each in range(50)))
+        )
+    parameters = {"terms": ["n7x7"], "scopes": ["global"], "types": [], "limit": 20}
+    async with database.atomic() as connection:
+        await connection.execute("ANALYZE knowledge_documents, knowledge_chunks, knowledge_postings")
+        arguments = SEARCH.arguments(parameters)
+        plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {SEARCH.text}", *arguments))
+    assert plan.count("ix_knowledge_postings_term") >= 2
+    assert "Seq Scan on knowledge_postings" not in plan
+    assert "Seq Scan on knowledge_chunks" not in plan
+
+
 async def test_search_with_nul(repository: PostgresKnowledgeRepository) -> None:
     """A term with a character that no text can have finds nothing and hinders no other term."""
     await repository.save(a_document(1), chunks(1, "disk"))
@@ -286,7 +294,7 @@ async def test_damaged_documents(repository: PostgresKnowledgeRepository, databa
 async def test_upgrade_indexes_what_is_there(new_database: Callable[..., str]) -> None:
     """Chunks of a database from before the index are found after the upgrade."""
     dsn = await asyncio.to_thread(new_database)
-    await migrate(dsn, "0003")
+    await run_sync(dsn, partial(upgrade, where="", to="0003"))
     (chunk,) = chunks(1, "disk full disk")
     values = []
     for value in (a_document(1, version=1), chunk):

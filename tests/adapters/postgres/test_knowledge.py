@@ -63,7 +63,7 @@ async def test_refused_batch(repository: PostgresKnowledgeRepository, monkeypatc
 @pytest.mark.no_cover
 @pytest.mark.usefixtures("frozen_heap")
 async def test_no_pause_for_the_largest_document(repository: PostgresKnowledgeRepository) -> None:
-    """The longest document, and one with the most chunks, are written, read and found without a pause of the loop."""
+    """The longest document, and one with the most chunks, are written, read, found and examined without a pause."""
     words = "the disk of node é runs full, restart the gateway and raise the limit. "
     content = (words * (MAX_DOCUMENT // len(words) + 1))[:MAX_DOCUMENT]
     parts = chunk_document(a_document(1).document_id, "Runbook", content)
@@ -76,6 +76,7 @@ async def test_no_pause_for_the_largest_document(repository: PostgresKnowledgeRe
         assert await repository.chunks_of(document.document_id) == its_chunks
     assert len(await repository.search(["disk", "part"], [GLOBAL], limit=200)) == 200
     assert (await repository.list([GLOBAL])).total == 2
+    assert await repository.check_integrity() == []
     watching.cancel()
     await asyncio.wait([watching])
     assert pauses.turns > 100

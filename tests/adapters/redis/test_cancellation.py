@@ -30,7 +30,7 @@ def value_of(user: int) -> str:
     return f"of user {user}: " + str(user) * 20_000
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 8, 13])
+@pytest.mark.parametrize("turns", [0, 1, 3, 8])
 @pytest.mark.parametrize("operation", ["get", "get_many", "compare_and_set", "increment", "keys"])
 @pytest.mark.quirk(
     "Redis", "a cancelled command leaves its reply on the connection, where the next command takes it for its own"

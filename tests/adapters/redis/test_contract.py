@@ -1,15 +1,33 @@
 """The contracts of `ports.sessions`, on Redis, a Redis cluster and Valkey."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.contract.session_store import CacheStoreContractTests, SessionStoreContractTests
-from tests.contract.sessions.fixtures import Advance
+from adapters.redis.sessions import RedisSessionStore
+from tests.adapters.redis.conftest import Open
+from tests.contract.session_store import (
+    CacheStoreContractTests,
+    DurableSessionStoreContractTests,
+    SessionStoreContractTests,
+)
+from tests.contract.sessions.fixtures import Advance, Reopen
+from tests.servers.redis import RedisServer
 from tests.servers.redis_time import let_pass
 
 pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(scope="module")
+def durable_server() -> Iterator[RedisServer]:
+    server = RedisServer(durable=True)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.remove()
 
 
 class ServerTime:
@@ -26,6 +44,24 @@ class ServerTime:
         return advance
 
 
+class OnDurable(ServerTime):
+    """On a server that keeps what it has acknowledged; between closing and opening the store it is killed."""
+
+    @pytest.fixture
+    def url(self, durable_server: RedisServer) -> str:
+        return durable_server.url
+
+    @pytest.fixture
+    def reopen(self, durable_server: RedisServer, store: RedisSessionStore, open_store: Open) -> Reopen:
+        async def reopen() -> RedisSessionStore:
+            await store.aclose()
+            durable_server.kill()
+            durable_server.start()
+            return await open_store()
+
+        return reopen
+
+
 class OnCluster(ServerTime):
     @pytest.fixture
     def url(self, redis_cluster_url: str) -> str:
@@ -39,6 +75,10 @@ class OnValkey(ServerTime):
 
 
 class TestRedisSessionStore(ServerTime, SessionStoreContractTests):
+    adapter = "redis"
+
+
+class TestDurableRedisSessionStore(OnDurable, DurableSessionStoreContractTests):
     adapter = "redis"
 
 
