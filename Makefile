@@ -64,8 +64,9 @@ walkthrough: setup-dev ## Work a case over HTTP and write docs/walkthrough.md; P
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval
 
-docs: setup ## Write the configuration reference from the settings
+docs: setup-dev ## Write the pages that are made from the code: the settings, the adapters
 	@$(BIN)/python -m bootstrap.reference > docs/configuration.md
+	@$(BIN)/python -m tests.docs.adapters_page > docs/adapters.md
 
 setup: $(CORE_STAMP) ## Install the run-time environment
 

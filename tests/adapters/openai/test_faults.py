@@ -95,6 +95,7 @@ async def test_two_vectors_for_one_text(play: Play) -> None:
         await generator.embed_documents(["a", "b"])
 
 
+@pytest.mark.quirk("OpenAI protocol", "vectors may come in another order than the texts; each has a number")
 async def test_the_order_is_that_of_the_numbers(play: Play) -> None:
     """Not that of the answer."""
     generator, _ = await play(vectors([0.0, 5.0], [5.0, 0.0], indexes=[1, 0]))
@@ -207,6 +208,7 @@ async def test_no_connection_in_time(play: Play, monkeypatch: pytest.MonkeyPatch
         await generator.embed_query("x")
 
 
+@pytest.mark.quirk("OpenAI protocol", "one text that is too long has the whole request refused")
 async def test_texts_that_are_too_long_are_halved_alone(play: Play) -> None:
     """The server refuses batches of more than one text, and texts of more than 300 characters."""
 
