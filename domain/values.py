@@ -1,7 +1,8 @@
 """The ground that every domain model stands on: one base class and the scalar types.
 
 Text, numbers and instants are normalised and refused here, once, so that every backend stores the same thing:
-text is NFC without NUL and lone surrogates, floats are finite, integers fit 64 bits, instants are aware and in UTC.
+text is NFC without NUL and lone surrogates, floats are finite and zero has no sign, integers fit 64 bits, instants are
+aware and in UTC.
 """
 
 from __future__ import annotations
@@ -104,6 +105,11 @@ def _refuse_integer(value: Any) -> Any:
     return value
 
 
+def _unsigned_zero(number: float) -> float:
+    # Some backends keep -0.0 apart from 0.0, others do not.
+    return number + 0.0
+
+
 def _to_utc(instant: datetime) -> datetime:
     try:
         return instant.astimezone(UTC)
@@ -131,7 +137,7 @@ Label500 = Annotated[str, StringConstraints(min_length=1, max_length=500), Befor
 Label1000 = Annotated[str, StringConstraints(min_length=1, max_length=1000), BeforeValidator(_trim_any)]
 
 Count = Annotated[int, Field(ge=0, le=INT64_MAX)]
-Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False), AfterValidator(_unsigned_zero)]
 """A finite number from 0 to 1."""
 
 Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
@@ -140,7 +146,7 @@ Instant = Annotated[AwareDatetime, AfterValidator(_to_utc)]
 Scalar = (
     bool
     | Annotated[int, Field(ge=INT64_MIN, le=INT64_MAX)]
-    | Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_refuse_integer)]
+    | Annotated[float, Field(allow_inf_nan=False), BeforeValidator(_refuse_integer), AfterValidator(_unsigned_zero)]
     | Text
 )
 Attributes = Annotated[

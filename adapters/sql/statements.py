@@ -100,16 +100,15 @@ def update_case() -> ReturningUpdate[Any]:
     )
 
 
-def touch_case() -> Update:
-    """Move the last activity of the case ``:key`` forward to ``:activity``."""
-    return update(cases).where(cases.c.case_id == bindparam("key")).values(last_activity_at=_later("activity"))
+def touch_case(activity: str = "activity") -> Update:
+    """Move the last activity of the case ``:case_id`` forward to the parameter ``activity``."""
+    return update(cases).where(cases.c.case_id == bindparam("case_id")).values(last_activity_at=_later(activity))
 
 
 def count_message() -> ReturningUpdate[Any]:
-    """`touch_case` for one more message; gives the number of messages with it."""
-    return (
-        touch_case().values(message_count=cases.c.message_count + literal_column("1")).returning(cases.c.message_count)
-    )
+    """`touch_case` for one more message, written at ``:created_at``; gives the number of messages with it."""
+    count = cases.c.message_count + literal_column("1")
+    return touch_case("created_at").values(message_count=count).returning(cases.c.message_count)
 
 
 def case_conditions(names: Collection[str]) -> list[ColumnElement[bool]]:
@@ -133,11 +132,16 @@ def page_of_cases(names: Collection[str]) -> Select[Any]:
     )
 
 
+def is_expired() -> list[ColumnElement[bool]]:
+    """The case has the status ``:status`` and ended before ``:before``."""
+    return [cases.c.status == bindparam("status"), cases.c.closed_at < bindparam("before")]
+
+
 def expired_cases() -> Select[Any]:
     """The ids of ``:limit`` cases with the status ``:status`` that ended before ``:before``, the oldest first."""
     return (
         select(cases.c.case_id)
-        .where(cases.c.status == bindparam("status"), cases.c.closed_at < bindparam("before"))
+        .where(*is_expired())
         .order_by(cases.c.closed_at, cases.c.case_id)
         .limit(bindparam("limit"))
         .offset(_NONE)
@@ -156,11 +160,16 @@ def page_of_messages() -> Select[Any]:
 
 
 def case_of_message() -> Select[Any]:
-    """The case of the message ``:key``."""
-    return select(case_messages.c.case_id).where(case_messages.c.message_id == bindparam("key"))
+    """The case of the message ``:message_id``."""
+    return select(case_messages.c.case_id).where(case_messages.c.message_id == bindparam("message_id"))
 
 
 def miscounted_cases() -> Select[Any]:
     """Id, count and true number of messages of the cases whose count is wrong."""
     there = select(func.count()).where(case_messages.c.case_id == cases.c.case_id).scalar_subquery()
     return select(cases.c.case_id, cases.c.message_count, there).where(cases.c.message_count != there)
+
+
+def describe_miscount(case_id: str, counted: int, there: int) -> str:
+    """A row of `miscounted_cases` in words."""
+    return f"cases, case_id {case_id!r}: counts {counted} messages, {there} are there"

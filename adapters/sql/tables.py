@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, ForeignKey, Index, LargeBinary, MetaData, Table, Text, UniqueConstraint
 
-from adapters.sql.types import Document, RowId, UtcDateTime
+from adapters.sql.types import Document, Key, RowId, UtcDateTime
 
 metadata = MetaData(
     naming_convention={
@@ -23,11 +23,11 @@ cases = Table(
     "cases",
     metadata,
     Column("row_id", RowId, primary_key=True),
-    Column("case_id", Text, nullable=False),
+    Column("case_id", Key, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("user_id", Text, nullable=False),
-    Column("organization_id", Text, nullable=False),
-    Column("opened_in_session", Text),
+    Column("user_id", Key, nullable=False),
+    Column("organization_id", Key, nullable=False),
+    Column("opened_in_session", Key),
     Column("status", Text, nullable=False),
     Column("message_count", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
@@ -50,8 +50,8 @@ case_messages = Table(
     "case_messages",
     metadata,
     Column("row_id", RowId, primary_key=True),
-    Column("message_id", Text, nullable=False),
-    Column("case_id", Text, ForeignKey(cases.c.case_id, ondelete="CASCADE"), nullable=False),
+    Column("message_id", Key, nullable=False),
+    Column("case_id", Key, ForeignKey(cases.c.case_id, ondelete="CASCADE"), nullable=False),
     Column("seq", BigInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("content_text", Text, nullable=False),
@@ -64,7 +64,7 @@ case_messages = Table(
 users = Table(
     "users",
     metadata,
-    Column("user_id", Text, primary_key=True),
+    Column("user_id", Key, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("username_folded", Text, nullable=False),
     Column("email_folded", Text, nullable=False),
@@ -79,7 +79,7 @@ users = Table(
 knowledge_documents = Table(
     "knowledge_documents",
     metadata,
-    Column("document_id", Text, primary_key=True),
+    Column("document_id", Key, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("scope_key", Text, nullable=False),
     Column("source_key", Text),
@@ -95,8 +95,8 @@ knowledge_chunks = Table(
     "knowledge_chunks",
     metadata,
     Column("row_id", RowId, primary_key=True),
-    Column("chunk_id", Text, nullable=False),
-    Column("document_id", Text, ForeignKey(knowledge_documents.c.document_id, ondelete="CASCADE"), nullable=False),
+    Column("chunk_id", Key, nullable=False),
+    Column("document_id", Key, ForeignKey(knowledge_documents.c.document_id, ondelete="CASCADE"), nullable=False),
     Column("position", BigInteger, nullable=False),
     Column("terms", Text, nullable=False),
     Column("document_sha256", LargeBinary, nullable=False),

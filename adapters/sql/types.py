@@ -29,3 +29,6 @@ Document = Text().with_variant(JSONB(), "postgresql")
 
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 """A number that the database gives out; the full-text indexes refer to it. On SQLite only INTEGER is a stable rowid."""
+
+Key = Text().with_variant(Text(collation="C"), "postgresql")
+"""An id. Ids are compared by code points, whatever the locale of the database is."""

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
 from adapters.sql.documents import decode, encode
+from adapters.sql.rows import case_columns, case_from_row, filter_columns, message_columns
 from adapters.sql.tables import case_messages, cases
 from adapters.sql.types import from_micros, to_micros
 from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
@@ -25,7 +26,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from domain.status import CaseStatus
-from domain.values import check_storable, search_text
+from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import AlreadyExists, Conflict, StorageCorrupt
 from ports.paging import Page, check_page
@@ -87,7 +88,7 @@ class SqliteCaseRepository(CaseRepository):
     async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
         """A page of the matching cases."""
         check_page(limit, offset)
-        conditions = _conditions(filter)
+        conditions = filter_columns(filter)
         return await self._database.read(_page, *_listing(tuple(conditions)), conditions, limit, offset)
 
     async def delete(self, case_id: str) -> bool:
@@ -106,7 +107,7 @@ class SqliteCaseRepository(CaseRepository):
         """Pieces of three characters and more are looked up in an index, shorter ones in the texts."""
         terms = query_terms(query)
         check_page(limit, offset)
-        conditions = _conditions(filter)
+        conditions = filter_columns(filter)
         short, parameters = search_parameters(terms)
         sql = _searching(tuple(conditions), short)
         return await self._database.read(_page, *sql, {**conditions, **parameters}, limit, offset)
@@ -172,49 +173,16 @@ class SqliteCaseRepository(CaseRepository):
             return [*problems, str(error)]
 
 
-def _conditions(filter: CaseFilter) -> dict[str, str]:  # noqa: A002
-    values = {
-        "user_id": filter.user_id,
-        "organization_id": filter.organization_id,
-        "status": filter.status,
-    }
-    return {name: str(value) for name, value in values.items() if value is not None}
-
-
 # ---------------------------------------------------------------- on the thread of a connection
 
 
 def _case(case_id: str, version: int, message_count: int, last_activity: int, digest: bytes, document: str) -> Case:
-    case = decode(Case, digest, document)
-    if case.case_id != case_id or case.version != version:
-        raise StorageCorrupt(f"the columns of case {case_id!r} contradict its document; restore it from a backup")
-    changes: dict[str, Any] = {}
-    if case.message_count != message_count:
-        changes["message_count"] = message_count
-    if to_micros(case.last_activity_at) != last_activity:
-        changes["last_activity_at"] = from_micros(last_activity)
-    return case.model_copy(update=changes) if changes else case
+    return case_from_row(case_id, version, message_count, from_micros(last_activity), digest, document)
 
 
 def _row(case: Case) -> dict[str, Any]:
     document, digest = encode(case)
-    return {
-        "case_id": case.case_id,
-        "version": case.version,
-        "user_id": case.user_id,
-        "organization_id": case.organization_id,
-        "opened_in_session": case.opened_in_session,
-        "status": case.status.value,
-        "message_count": case.message_count,
-        "created_at": to_micros(case.created_at),
-        "updated_at": to_micros(case.updated_at),
-        "last_activity_at": to_micros(case.last_activity_at),
-        "closed_at": None if case.closed_at is None else to_micros(case.closed_at),
-        "title_text": search_text(case.title),
-        "description_text": search_text(case.description),
-        "document_sha256": digest,
-        "document": document,
-    }
+    return {**case_columns(case, to_micros), "document_sha256": digest, "document": document}
 
 
 def _save(connection: sqlite3.Connection, case: Case) -> Case:
@@ -261,31 +229,19 @@ def _delete(connection: sqlite3.Connection, case_id: str) -> bool:
 
 def _add_message(connection: sqlite3.Connection, message: Message) -> bool:
     document, digest = encode(message)
-    content_text = search_text(message.content)
-    created_at = to_micros(message.created_at)
+    row = {**message_columns(message, to_micros), "document_sha256": digest, "document": document}
     with atomic(connection):
-        owner = connection.execute(_CASE_OF_MESSAGE, {"key": message.message_id}).fetchone()
+        owner = connection.execute(_CASE_OF_MESSAGE, row).fetchone()
         if owner:
             if owner[0] == message.case_id:
                 return True
             if connection.execute(_VERSION, {"key": message.case_id}).fetchone():
                 raise AlreadyExists("message", "message_id")
             return False
-        counted = connection.execute(_COUNT_MESSAGE, {"key": message.case_id, "activity": created_at}).fetchone()
+        counted = connection.execute(_COUNT_MESSAGE, row).fetchone()
         if not counted:
             return False
-        connection.execute(
-            _INSERT_MESSAGE,
-            {
-                "message_id": message.message_id,
-                "case_id": message.case_id,
-                "seq": counted[0],
-                "created_at": created_at,
-                "content_text": content_text,
-                "document_sha256": digest,
-                "document": document,
-            },
-        )
+        connection.execute(_INSERT_MESSAGE, {**row, "seq": counted[0]})
     return True
 
 
@@ -297,7 +253,7 @@ def _get_messages(connection: sqlite3.Connection, case_id: str, limit: int, offs
 
 
 def _touch(connection: sqlite3.Connection, case_id: str, at: datetime) -> bool:
-    return connection.execute(_TOUCH, {"key": case_id, "activity": to_micros(at)}).rowcount == 1
+    return connection.execute(_TOUCH, {"case_id": case_id, "activity": to_micros(at)}).rowcount == 1
 
 
 def _analyse(connection: sqlite3.Connection, case_id: str) -> CaseAnalytics | None:
@@ -318,7 +274,4 @@ def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[Case,
 
 
 def _find_miscounted(connection: sqlite3.Connection) -> list[str]:
-    return [
-        f"cases, case_id {case_id!r}: counts {counted} messages, {there} are there"
-        for case_id, counted, there in connection.execute(_MISCOUNTED)
-    ]
+    return list(starmap(statements.describe_miscount, connection.execute(_MISCOUNTED)))

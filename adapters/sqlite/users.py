@@ -12,6 +12,7 @@ from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
 from adapters.sql.documents import decode, encode
+from adapters.sql.rows import user_columns
 from adapters.sql.tables import users
 from adapters.sql.types import to_micros
 from adapters.sqlite.database import SqliteDatabase, snapshot
@@ -104,15 +105,7 @@ class SqliteUserRepository(UserRepository):
 
 def _row(user: User) -> dict[str, Any]:
     document, digest = encode(user)
-    return {
-        "user_id": user.user_id,
-        "version": user.version,
-        "username_folded": fold_name(user.username),
-        "email_folded": fold_name(user.email),
-        "created_at": to_micros(user.created_at),
-        "document_sha256": digest,
-        "document": document,
-    }
+    return {**user_columns(user, to_micros), "document_sha256": digest, "document": document}
 
 
 def _save(connection: sqlite3.Connection, user: User) -> User:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
-from tests.servers.process import ServerProcess
+from tests.servers.process import STOP_SECONDS, ServerProcess
 
 UNPRIVILEGED = "nobody"
 
@@ -20,6 +20,9 @@ SETTINGS = {
     "listen_addresses": "127.0.0.1",
     # A process that is killed loses nothing that was written; only a loss of power would need this.
     "fsync": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
     "max_connections": "200",
     "autovacuum_naptime": "1h",
     "log_min_messages": "warning",
@@ -85,6 +88,13 @@ class PostgresServer(ServerProcess):
         if self._process is not None:
             self._process.send_signal(signal.SIGINT)
         super().stop()
+
+    def remove(self) -> None:
+        """Stop it without writing what is in memory, which may take long, and delete its folder."""
+        if self._process is not None:
+            self._process.send_signal(signal.SIGQUIT)
+            self._process.wait(STOP_SECONDS)
+        super().remove()
 
     def kill(self) -> None:
         """End the server and its backends; they notice the postmaster's death by themselves, but not at once."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.types import Document, RowId, UtcDateTime
+from adapters.sql.types import Document, Key, RowId, UtcDateTime
 
 revision = "0001"
 down_revision = None
@@ -49,11 +49,11 @@ def upgrade() -> None:
     op.create_table(
         "cases",
         sa.Column("row_id", RowId, nullable=False),
-        sa.Column("case_id", sa.Text, nullable=False),
+        sa.Column("case_id", Key, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
-        sa.Column("user_id", sa.Text, nullable=False),
-        sa.Column("organization_id", sa.Text, nullable=False),
-        sa.Column("opened_in_session", sa.Text),
+        sa.Column("user_id", Key, nullable=False),
+        sa.Column("organization_id", Key, nullable=False),
+        sa.Column("opened_in_session", Key),
         sa.Column("status", sa.Text, nullable=False),
         sa.Column("message_count", sa.BigInteger, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
@@ -78,8 +78,8 @@ def upgrade() -> None:
     op.create_table(
         "case_messages",
         sa.Column("row_id", RowId, nullable=False),
-        sa.Column("message_id", sa.Text, nullable=False),
-        sa.Column("case_id", sa.Text, nullable=False),
+        sa.Column("message_id", Key, nullable=False),
+        sa.Column("case_id", Key, nullable=False),
         sa.Column("seq", sa.BigInteger, nullable=False),
         sa.Column("created_at", UtcDateTime, nullable=False),
         sa.Column("content_text", sa.Text, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.types import Document, UtcDateTime
+from adapters.sql.types import Document, Key, UtcDateTime
 
 revision = "0002"
 down_revision = "0001"
@@ -17,7 +17,7 @@ def upgrade() -> None:
     """Create the table."""
     op.create_table(
         "users",
-        sa.Column("user_id", sa.Text, nullable=False),
+        sa.Column("user_id", Key, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("username_folded", sa.Text, nullable=False),
         sa.Column("email_folded", sa.Text, nullable=False),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from adapters.sql.types import Document, RowId, UtcDateTime
+from adapters.sql.types import Document, Key, RowId, UtcDateTime
 
 revision = "0003"
 down_revision = "0002"
@@ -30,7 +30,7 @@ def upgrade() -> None:
     """Create the tables."""
     op.create_table(
         "knowledge_documents",
-        sa.Column("document_id", sa.Text, nullable=False),
+        sa.Column("document_id", Key, nullable=False),
         sa.Column("version", sa.BigInteger, nullable=False),
         sa.Column("scope_key", sa.Text, nullable=False),
         sa.Column("source_key", sa.Text),
@@ -45,8 +45,8 @@ def upgrade() -> None:
     op.create_table(
         "knowledge_chunks",
         sa.Column("row_id", RowId, nullable=False),
-        sa.Column("chunk_id", sa.Text, nullable=False),
-        sa.Column("document_id", sa.Text, nullable=False),
+        sa.Column("chunk_id", Key, nullable=False),
+        sa.Column("document_id", Key, nullable=False),
         sa.Column("position", sa.BigInteger, nullable=False),
         sa.Column("terms", sa.Text, nullable=False),
         sa.Column("document_sha256", sa.LargeBinary, nullable=False),

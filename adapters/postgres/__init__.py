@@ -1,0 +1,1 @@
+"""Cases and users in PostgreSQL."""

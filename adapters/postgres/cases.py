@@ -1,0 +1,251 @@
+"""Cases in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from functools import lru_cache, partial
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.documents import document_values, other_columns, to_jsonb
+from adapters.postgres.errors import Taken
+from adapters.postgres.integrity import check_rows
+from adapters.postgres.messages import add_message, page_of_messages
+from adapters.postgres.paging import compile_page, fetch_page, make_all
+from adapters.postgres.search import count_found_cases, page_of_found_cases, search_parameters
+from adapters.postgres.sql import Sql, compile_sql
+from adapters.sql import statements
+from adapters.sql.documents import decode
+from adapters.sql.rows import case_columns, case_from_row, filter_columns, message_columns
+from adapters.sql.tables import case_messages, cases
+from domain.analytics import CaseAnalytics, analyse
+from domain.case import Case
+from domain.errors import InvalidInput
+from domain.message import Message
+from domain.status import CaseStatus
+from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
+from ports.errors import AlreadyExists, Conflict, StorageCorrupt
+from ports.paging import Page, check_page
+
+_INSERTED = other_columns(cases)
+_UPDATED = [name for name in _INSERTED if name not in ("case_id", "last_activity_at", "message_count")]
+_KEY = cases.c.case_id
+
+_GET = compile_sql(statements.select_case())
+_INSERT = compile_sql(
+    insert(cases).values(document_values()).on_conflict_do_nothing(index_elements=[_KEY]).returning(_KEY), _INSERTED
+)
+_UPDATE = compile_sql(statements.update_case().values(document_values()), _UPDATED)
+_VERSION = compile_sql(statements.version_of(cases, _KEY))
+_DELETE = compile_sql(statements.delete_one(cases, _KEY).returning(_KEY))
+_TOUCH = compile_sql(statements.touch_case().returning(_KEY))
+_SCAN = compile_sql(statements.scan(_KEY, *statements.CASE_ROW))
+_ADD_MESSAGE = add_message()
+_MESSAGES = page_of_messages()
+_MISCOUNTED = compile_sql(statements.miscounted_cases())
+
+_INSERTED_AT_ONCE = 50
+"""How many cases go into one batch of a bulk insert; other tasks get their turn in between."""
+
+_ATTEMPTS = 5
+
+
+def _delete_expired() -> Sql:
+    expired = statements.expired_cases()
+    # The conditions stand twice, so that a case which somebody else changes meanwhile is looked at again.
+    deleted = (
+        delete(cases)
+        .where(_KEY.in_(expired), *statements.is_expired())
+        .returning(_KEY, cases.c.closed_at)
+        .cte("deleted")
+    )
+    return compile_sql(select(deleted.c.case_id).order_by(deleted.c.closed_at, deleted.c.case_id))
+
+
+_DELETE_EXPIRED = _delete_expired()
+
+
+@lru_cache(maxsize=32)
+def _listing(names: tuple[str, ...]) -> Sql:
+    return compile_page(
+        statements.count_cases(names),
+        statements.page_of_cases(names),
+        statements.CASE_ROW,
+        lambda page: (page.last_activity_at.desc(), page.case_id),
+    )
+
+
+@lru_cache(maxsize=128)
+def _searching(names: tuple[str, ...], terms: int) -> Sql:
+    return compile_page(
+        count_found_cases(names, terms),
+        page_of_found_cases(names, terms),
+        statements.CASE_ROW,
+        lambda page: (page.rank.desc(), page.last_activity_at.desc(), page.case_id),
+    )
+
+
+class PostgresCaseRepository(CaseRepository):
+    """`CaseRepository` on a `PostgresDatabase`, which several repositories may share."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        self._database = database
+
+    async def save(self, case: Case) -> Case:
+        """Insert or update, in one statement."""
+        expected = case.version
+        saved = case.model_copy(update={"version": expected + 1, "message_count": 0})
+        row = _row(saved)
+        if expected == 0 and await self._database.write(_INSERT, row):
+            return saved
+        row |= {"key": case.case_id, "expected": expected, "activity": case.last_activity_at}
+        if counted := await self._database.write(_UPDATE, row):
+            message_count, last_activity_at = counted[0]
+            changes = {"message_count": message_count, "last_activity_at": _in_utc(last_activity_at)}
+            return saved.model_copy(update=changes)
+        raise Conflict("case", case.case_id, expected, await self._version(case.case_id))
+
+    async def save_many(self, cases: Sequence[Case]) -> None:
+        """Insert all the cases in one transaction, as they are; their messages are appended afterwards.
+
+        Raises:
+            Conflict: one of the cases is there already; none was inserted.
+        """
+        async with self._database.atomic() as connection:
+            for start in range(0, len(cases), _INSERTED_AT_ONCE):
+                batch = cases[start : start + _INSERTED_AT_ONCE]
+                rows = [_INSERT.arguments(_row(case.model_copy(update={"message_count": 0}))) for case in batch]
+                inserted = {row[0] for row in await connection.fetchmany(_INSERT.text, rows)}
+                for case in batch:
+                    if case.case_id not in inserted:
+                        raise Conflict("case", case.case_id, 0, await self._version(case.case_id))
+                    inserted.remove(case.case_id)
+
+    async def get(self, case_id: str) -> Case | None:
+        """The case, or None."""
+        rows = await self._database.read(_GET, {"key": case_id})
+        return _case(*rows[0]) if rows else None
+
+    async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
+        """A page of the matching cases."""
+        return await self._list(filter_columns(filter), limit, offset)
+
+    async def delete(self, case_id: str) -> bool:
+        """Remove the case; its messages go with it by their foreign key."""
+        return bool(await self._database.write(_DELETE, {"key": case_id}))
+
+    async def search(
+        self,
+        query: str,
+        filter: CaseFilter = ALL_CASES,  # noqa: A002
+        *,
+        limit: int = 20,
+        offset: int = 0,
+    ) -> Page[Case]:
+        """Pieces of text are looked up in an index where the extension pg_trgm is there, else in all texts."""
+        terms = query_terms(query)
+        check_page(limit, offset)
+        conditions = filter_columns(filter)
+        parameters = {**conditions, **search_parameters(terms), "limit": limit, "offset": offset}
+        return await fetch_page(self._database, _searching(tuple(conditions), len(terms)), parameters, _case)
+
+    async def add_message(self, message: Message) -> bool:
+        """Append with the next number of the case, which the case's own row counts: one statement."""
+        row = _message_row(message)
+        for attempt in range(1, _ATTEMPTS + 1):
+            try:
+                ((owner, appended, case_exists),) = await self._database.write(_ADD_MESSAGE, row, savepoint=True)
+            except Taken:
+                # The same id came in at the same moment; now it can be seen whose it is.
+                if attempt == _ATTEMPTS:
+                    raise
+                continue
+            if owner not in (None, message.case_id) and case_exists:
+                raise AlreadyExists("message", "message_id")
+            return bool(appended or owner == message.case_id)
+        raise AssertionError("unreachable")
+
+    async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
+        """A page of the messages."""
+        check_page(limit, offset)
+        parameters = {"key": case_id, "limit": limit, "offset": offset}
+        return await fetch_page(self._database, _MESSAGES, parameters, partial(decode, Message))
+
+    async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
+        """Move the last activity forward."""
+        return bool(await self._database.write(_TOUCH, {"case_id": case_id, "activity": at}))
+
+    async def get_analytics(self, case_id: str) -> CaseAnalytics | None:
+        """The figures of the case."""
+        case = await self.get(case_id)
+        return analyse(case) if case else None
+
+    async def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
+        """Delete closed cases that ended before the instant."""
+        check_page(batch_size)
+        parameters = {"status": CaseStatus.CLOSED.value, "before": closed_before, "limit": batch_size}
+        return tuple(row[0] for row in await self._database.write(_DELETE_EXPIRED, parameters))
+
+    async def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
+        """Cases that were opened in the session."""
+        if not session_id.strip():
+            raise InvalidInput("the session id is blank")
+        return await self._list({"opened_in_session": session_id}, limit, offset)
+
+    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
+        """A transaction of this task on the whole database."""
+        return self._database.transaction()
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
+        """The next cases by id."""
+        check_page(limit)
+        return await make_all(await self._database.read(_SCAN, {"after": after or "", "limit": limit}), _case)
+
+    async def check_health(self) -> None:
+        """See `PostgresDatabase.check_health`."""
+        await self._database.check_health()
+
+    async def check_integrity(self) -> Sequence[str]:
+        """Examine every case, every message and the number of messages of each case."""
+        problems = await check_rows(self._database, _KEY, _case, *statements.CASE_ROW)
+        problems += await check_rows(
+            self._database, case_messages.c.message_id, partial(decode, Message), *statements.MESSAGE_ROW
+        )
+        try:
+            miscounted = await self._database.read(_MISCOUNTED)
+        except StorageCorrupt as error:
+            return [*problems, str(error)]
+        return problems + [statements.describe_miscount(*row) for row in miscounted]
+
+    async def _list(self, conditions: dict[str, str], limit: int, offset: int) -> Page[Case]:
+        check_page(limit, offset)
+        parameters = {**conditions, "limit": limit, "offset": offset}
+        return await fetch_page(self._database, _listing(tuple(conditions)), parameters, _case)
+
+    async def _version(self, case_id: str) -> int | None:
+        rows = await self._database.read(_VERSION, {"key": case_id})
+        return rows[0][0] if rows else None
+
+
+def _row(case: Case) -> dict[str, Any]:
+    return {**case_columns(case), "json": to_jsonb(case)}
+
+
+def _message_row(message: Message) -> dict[str, Any]:
+    return {**message_columns(message), "json": to_jsonb(message)}
+
+
+def _case(
+    case_id: str, version: int, message_count: int, last_activity_at: datetime, digest: bytes, document: str
+) -> Case:
+    return case_from_row(case_id, version, message_count, _in_utc(last_activity_at), digest, document)
+
+
+def _in_utc(instant: datetime) -> datetime:
+    # The driver writes the first and the last instant of the calendar as infinities, and reads those without a zone.
+    return instant.replace(tzinfo=UTC)

@@ -1,0 +1,48 @@
+"""The statements about the messages of a case."""
+
+from __future__ import annotations
+
+from sqlalchemy import bindparam, exists, select
+from sqlalchemy.dialects.postgresql import insert
+
+from adapters.postgres.documents import document_values
+from adapters.postgres.paging import compile_page
+from adapters.postgres.sql import Sql, compile_sql
+from adapters.sql import statements
+from adapters.sql.tables import case_messages, cases
+
+
+def add_message() -> Sql:
+    """Append the message of the parameters to its case, whose own row counts the messages.
+
+    The row says who had the id ``:message_id`` before, whether the message was appended, and whether its case exists.
+    A message of the same id that comes in at the same moment violates ``uq_case_messages_message_id``: repeat it.
+    """
+    owner = statements.case_of_message().cte("owner")
+    counted = statements.count_message().where(~exists().select_from(owner)).cte("counted")
+    columns = statements.columns_of(case_messages)
+    parameters = {name: bindparam(name, type_=case_messages.c[name].type) for name in columns}
+    values = parameters | document_values() | {"seq": counted.c.message_count}
+    appended = (
+        insert(case_messages)
+        .from_select(columns, select(*(values[name] for name in columns)).select_from(counted))
+        .returning(case_messages.c.seq)
+        .cte("appended")
+    )
+    return compile_sql(
+        select(
+            select(owner.c.case_id).scalar_subquery(),
+            exists().select_from(appended),
+            exists().select_from(cases).where(cases.c.case_id == bindparam("case_id")),
+        )
+    )
+
+
+def page_of_messages() -> Sql:
+    """Messages of the case ``:key`` in their order, with their number."""
+    return compile_page(
+        statements.message_count(),
+        statements.page_of_messages().add_columns(case_messages.c.seq),
+        statements.MESSAGE_ROW,
+        lambda page: (page.seq,),
+    )

@@ -1,0 +1,186 @@
+"""The pool of connections: the driver's own, which hands out none that is dead."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from adapters.postgres.errors import DRIVER_ERRORS, translate
+from adapters.postgres.options import PostgresOptions
+from ports.errors import StorageUnavailable
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Hook: TypeAlias = Callable[[Connection], Awaitable[None]]
+
+logger = logging.getLogger(__name__)
+
+PING_SECONDS = 2.0
+"""How long small talk with the server may take."""
+
+_CACHED_STATEMENTS = 256
+_SURPLUS_SECONDS = 60.0
+"""How long a connection beyond the size of the pool stays open without use."""
+
+_FRESH_SECONDS = 1.0
+"""How long after its last use a connection is taken to be alive without asking."""
+
+_CLOSE_SECONDS = 10.0
+
+
+class _Connection(asyncpg.Connection):
+    """A connection that knows when it was used last."""
+
+    used_at: float
+
+
+async def _mark_used(connection: Any) -> None:
+    connection.used_at = monotonic()
+
+
+class _DriverPool(asyncpg.Pool):
+    """Opens connections when they are needed, and keeps some of them open."""
+
+    __slots__ = ("_kept",)
+
+    def __init__(self, *args: Any, kept: int, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._kept = kept
+
+    def get_min_size(self) -> int:
+        """How many idle connections stay open. The driver's own minimum would be opened at the start."""
+        return self._kept
+
+
+class ConnectionPool:
+    """Connections to one database. Made by `open`, which connects to nothing yet."""
+
+    def __init__(self, options: PostgresOptions, pool: _DriverPool) -> None:
+        self._options = options
+        self._pool = pool
+        self._closed = False
+
+    @classmethod
+    async def open(cls, options: PostgresOptions, setup: Hook | None = None) -> ConnectionPool:
+        """A pool for the database of the options. ``setup`` is called with each new connection."""
+
+        async def initialise(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            if setup is not None:
+                await setup(connection)
+            await _mark_used(connection)
+
+        pool = _DriverPool(
+            min_size=0,
+            max_size=options.pool_size + options.max_overflow,
+            kept=options.pool_size,
+            max_queries=50_000,
+            max_inactive_connection_lifetime=_SURPLUS_SECONDS,
+            init=initialise,
+            # The driver ends a transaction that is still open; there is no other state to reset.
+            reset=_mark_used,
+            loop=None,
+            connection_class=_Connection,
+            record_class=asyncpg.Record,
+            **connect_arguments(options),
+        )
+        _ = await pool
+        return cls(options, pool)
+
+    @property
+    def checked_out(self) -> int:
+        """How many connections are in use."""
+        return self._pool.get_size() - self._pool.get_idle_size()
+
+    async def acquire(self) -> asyncpg.pool.PoolConnectionProxy[asyncpg.Record]:
+        """A connection that is alive; it has to be released.
+
+        Raises:
+            StorageUnavailable: all connections stayed in use, the database cannot be reached, or the pool is closed.
+        """
+        if self._closed:
+            raise StorageUnavailable(f"{self._options.where} is closed")
+        try:
+            async with asyncio.timeout(self._options.acquire_timeout):
+                while True:
+                    connection = await self._pool.acquire()
+                    idle = monotonic() - connection.used_at  # type: ignore[attr-defined]
+                    if idle < _FRESH_SECONDS or await self._answers(connection):
+                        return connection
+        except TimeoutError as error:
+            if self.checked_out < self._pool.get_max_size():
+                raise translate(error, self._options) from error
+            raise self._exhausted() from None
+        except DRIVER_ERRORS as error:
+            raise translate(error, self._options) from error
+
+    async def release(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
+        """Take a connection back. One that is still busy with what was cancelled is brought to rest, or dropped."""
+        try:
+            await self._pool.release(connection, timeout=PING_SECONDS)
+        except DRIVER_ERRORS as error:
+            # The operation has its result; the pool has dropped the connection.
+            logger.info("%s: a connection was dropped: %s", self._options.where, type(error).__name__)
+
+    async def aclose(self) -> None:
+        """Wait for what is under way and close all connections; a second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                await self._pool.close()
+        except TimeoutError:
+            # The driver has cut what was left.
+            logger.warning(
+                "%s: operations were still under way %g s after closing", self._options.where, _CLOSE_SECONDS
+            )
+
+    async def _answers(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> bool:
+        """True if the connection is alive; else it goes, and so do all others before their next use."""
+        try:
+            await connection.execute("SELECT 1", timeout=PING_SECONDS)
+        except DRIVER_ERRORS:
+            await self._pool.expire_connections()
+            if not is_gone(connection):
+                connection.terminate()
+            return False
+        except BaseException:
+            await self.release(connection)
+            raise
+        return True
+
+    def _exhausted(self) -> StorageUnavailable:
+        prefix = self._options.settings_prefix
+        return StorageUnavailable(
+            f"all {self._pool.get_max_size()} connections to {self._options.where} were in use for "
+            f"{self._options.acquire_timeout:g} s; repeat later, or raise {prefix}_POOL_SIZE or {prefix}_MAX_OVERFLOW"
+        )
+
+
+def is_gone(connection: Connection) -> bool:
+    """True if the connection is closed, or the pool has taken it back because it broke."""
+    try:
+        return connection.is_closed()
+    except asyncpg.InterfaceError:
+        return True
+
+
+def connect_arguments(options: PostgresOptions) -> dict[str, Any]:
+    """How the driver opens a connection."""
+    settings = {"application_name": "faultmaven"}
+    if not options.pgbouncer:
+        settings["statement_timeout"] = str(round(options.statement_timeout * 1000))
+    # The client's own limit is for a server that falls silent; a pooler in between knows no other.
+    patience = options.statement_timeout if options.pgbouncer else options.statement_timeout + PING_SECONDS
+    return {
+        "dsn": options.dsn,
+        "timeout": options.connect_timeout,
+        "command_timeout": patience,
+        "statement_cache_size": 0 if options.pgbouncer else _CACHED_STATEMENTS,
+        "max_cached_statement_lifetime": 0,
+        "server_settings": settings,
+    }
