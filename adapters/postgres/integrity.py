@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import asyncpg
 from sqlalchemy import Column
 
 from adapters.postgres.database import PostgresDatabase
@@ -24,12 +26,19 @@ async def check_rows(
     after = ""
     try:
         while rows := await database.read(sql, {"after": after, "limit": _BATCH}):
-            for row_key, *values in rows:
-                try:
-                    read(*values)
-                except StorageCorrupt as error:
-                    problems.append(f"{key.table.description}, {key.name} {row_key!r}: {error}")
+            # Documents may be long, and reading a hundred of them would hold up the event loop.
+            problems += await asyncio.to_thread(_unreadable, key, read, rows)
             after = rows[-1][0]
     except StorageCorrupt as error:
         problems.append(f"{key.table.description}, after {key.name} {after!r}: {error}")
+    return problems
+
+
+def _unreadable(key: Column[str], read: Callable[..., object], rows: Sequence[asyncpg.Record]) -> list[str]:
+    problems = []
+    for row_key, *values in rows:
+        try:
+            read(*values)
+        except StorageCorrupt as error:
+            problems.append(f"{key.table.description}, {key.name} {row_key!r}: {error}")
     return problems

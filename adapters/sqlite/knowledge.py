@@ -14,13 +14,13 @@ from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
 from adapters.sql.documents import decode, encode
+from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
 from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import matches, quoted
 from adapters.sqlite.sql import compile_sql
-from domain import terms as domain_terms
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
@@ -184,16 +184,7 @@ def _chunk_rows(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
     rows = []
     for chunk in chunks:
         document, digest = encode(chunk)
-        rows.append(
-            {
-                "chunk_id": chunk.chunk_id,
-                "document_id": chunk.document_id,
-                "position": chunk.position,
-                "terms": " ".join(domain_terms.terms(f"{chunk.heading}\n{chunk.text}")),
-                "document_sha256": digest,
-                "document": document,
-            }
-        )
+        rows.append({**chunk_columns(chunk), "document_sha256": digest, "document": document})
     return rows
 
 
@@ -209,13 +200,8 @@ def _save(
     key = {"key": saved.document_id}
     row = {
         **key,
+        **document_columns(saved, to_micros),
         "expected": expected,
-        "document_id": saved.document_id,
-        "version": saved.version,
-        "scope_key": saved.scope.key,
-        "source_key": saved.source_key,
-        "document_type": saved.document_type.value,
-        "created_at": to_micros(saved.created_at),
         "document_sha256": digest,
         "document": text,
     }

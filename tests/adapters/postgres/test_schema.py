@@ -30,6 +30,9 @@ from tests.contract.cases.search import CaseSearchTests
 
 NewDatabase = Callable[..., str]
 
+FULL_TEXT_TABLES = ("knowledge_postings", "knowledge_totals")
+"""Made by a migration for this dialect alone, as SQLite keeps its indexes in tables of FTS5."""
+
 SCHEMA = """
     SELECT relname, relkind::text, attname, format_type(atttypid, atttypmod), attnotnull, collname,
            pg_get_expr(adbin, adrelid), pg_get_indexdef(pg_class.oid)
@@ -85,7 +88,7 @@ async def test_migrated_schema_is_the_declared_one(current: str) -> None:
 
     def differences(connection: Connection) -> list[Any]:
         def is_declared(_object: object, name: str | None, *_: object) -> bool:
-            return name not in SEARCH_INDEXES
+            return name not in SEARCH_INDEXES and not any(table in (name or "") for table in FULL_TEXT_TABLES)
 
         options = {"include_object": is_declared, "compare_type": True}
         return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
