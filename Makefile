@@ -9,17 +9,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --no-deps
-INSTALL_BGE := $(INSTALL) --python .venv-bge/bin/python
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--override overrides.txt --custom-compile-command "make lock"
 COMPILE_CORE := $(COMPILE) pyproject.toml --output-file requirements.lock
 COMPILE_DEV := $(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
-COMPILE_BGE := $(COMPILE) --group pyproject.toml:test-bge --no-emit-package torch --override overrides-bge.txt --constraint requirements-dev.lock \
-	--output-file requirements-bge.lock
+COMPILE_BGE := $(COMPILE) --group pyproject.toml:test-bge --no-emit-package torch --override overrides-bge.txt \
+	--constraint requirements-dev.lock --output-file requirements-bge.lock
 # PyTorch comes with pip and without hashes, because each machine has its own build. Plain PyPI has the one for GPUs, of
 # several gigabytes: elsewhere add `--index-url` and the address of the CPU builds.
 TORCH ?= $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
 BGE_VENV := .venv-bge
+INSTALL_BGE := $(INSTALL) --python $(BGE_VENV)/bin/python
 PACKAGES := domain ports application adapters bootstrap
 
 UV_STAMP := $(VENV)/.stamp-uv-$(UV_VERSION)

@@ -10,6 +10,11 @@ from pydantic import BaseModel, Field, SecretStr
 
 from bootstrap.setting_types import DatabaseUrl, HttpUrl, LocalPath, Name, Port, RedisUrl, Seconds, accepts
 
+BGE_M3_UNRELATED = 0.25
+"""From published cosines of BGE-M3: 0.30 to 0.40 between texts of different subjects (its model card has 0.35), 0.48 to
+0.72 for answers. With the mean of the former some published answers would no longer count as fitting.
+"""
+
 
 class StoreChoices(BaseModel):
     """Which adapter each port uses, one by one or by a profile."""
@@ -243,6 +248,21 @@ class EmbeddingSettings(BaseModel):
         int | None,
         Field(description="Texts that are embedded at once; by default 8 by bge_m3, 32 by openai.", ge=1, le=2_048),
     ] = None
+    embedding_max_length: Annotated[
+        int | None,
+        Field(description="Tokens that bge_m3 reads of a text; by default as many as it can.", ge=16, le=1_000_000),
+    ] = None
+    embedding_model_name: Annotated[
+        Name | None,
+        Field(
+            description="What the vectors are said to be made by. Set it where bge_m3 and openai compute the same "
+            "model for one collection; by default it follows from the model."
+        ),
+    ] = None
+    embedding_dimensions: Annotated[
+        int | None,
+        Field(description="Components that openai asks for; by default as many as the model has.", ge=1, le=16_000),
+    ] = None
     embedding_url: Annotated[
         HttpUrl, Field(description="Where openai asks, up to and with /v1, e.g. of Ollama or vLLM.")
     ] = "http://localhost:11434/v1"
@@ -268,6 +288,14 @@ class StorageSettings(
     def chroma_folder(self) -> Path:
         """The folder of the embedded Chroma."""
         return self.chromadb_path or self.faultmaven_data_dir / "chroma"
+
+    @property
+    def unrelated(self) -> float:
+        """The cosine that the embedder gives to texts which have nothing to do with each other."""
+        if self.embedding_unrelated is not None:
+            return self.embedding_unrelated
+        is_bge_m3 = self.embedding_type in ("bge_m3", "openai") and "bge-m3" in self.embedding_model.lower()
+        return BGE_M3_UNRELATED if is_bge_m3 else 0.0
 
     @property
     def single_process(self) -> tuple[str, ...]:

@@ -18,6 +18,8 @@ def _options(settings: Settings) -> OpenAiEmbeddingOptions:
         url=settings.embedding_url,
         model=settings.embedding_model,
         api_key=key.get_secret_value() if key else None,
+        dimensions=settings.embedding_dimensions,
+        model_id=settings.embedding_model_name,
         batch_size=settings.embedding_batch_size or BATCH_SIZE,
     )
 

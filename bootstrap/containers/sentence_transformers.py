@@ -17,6 +17,8 @@ def _options(settings: Settings) -> SentenceTransformersOptions:
         model=settings.embedding_model,
         device=settings.embedding_device,
         batch_size=settings.embedding_batch_size or BATCH_SIZE,
+        max_length=settings.embedding_max_length,
+        model_id=settings.embedding_model_name,
     )
 
 

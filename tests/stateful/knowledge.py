@@ -12,6 +12,7 @@ from hypothesis.stateful import invariant, rule
 
 from domain.knowledge import GLOBAL, WITHDRAWN, Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.terms import terms
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
@@ -41,17 +42,21 @@ class KnowledgeModel:
         return self.documents[document.document_id]
 
     def get(self, document_id: str) -> KnowledgeDocument | None:
+        check_storable(document_id)
         return self.documents.get(document_id)
 
     def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
+        check_storable(source_key)
         found = (each for each in self.documents.values() if (each.scope, each.source_key) == (scope, source_key))
         return next(found, None)
 
     def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
+        check_storable(*chunk_ids)
         known = {chunk.chunk_id: chunk for chunk in self.all_chunks()}
         return tuple(known[chunk_id] for chunk_id in chunk_ids if chunk_id in known)
 
     def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
+        check_storable(document_id)
         return self.chunks.get(document_id, ())
 
     def list(
@@ -67,6 +72,7 @@ class KnowledgeModel:
         return Page(tuple(found[offset : offset + limit]), len(found))
 
     def delete(self, document_id: str) -> bool:
+        check_storable(document_id)
         self.chunks.pop(document_id, None)
         return self.documents.pop(document_id, None) is not None
 
@@ -79,6 +85,7 @@ class KnowledgeModel:
         limit: int = 20,
     ) -> tuple[TextHit, ...]:
         check_page(limit)
+        check_storable(*query)
         store = list(self.all_chunks())
         hits = []
         for chunk in store:
@@ -89,6 +96,7 @@ class KnowledgeModel:
         return tuple(sorted(hits, key=best_first)[:limit])
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
+        check_storable(after or "")
         check_page(limit)
         return tuple(self.documents[each] for each in sorted(self.documents) if each > (after or ""))[:limit]
 

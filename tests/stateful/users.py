@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from domain.user import User, fold_name
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
 from ports.users import UserRepository
@@ -38,12 +39,15 @@ class UserModel:
         return self.users[user.user_id]
 
     def get(self, user_id: str) -> User | None:
+        check_storable(user_id)
         return self.users.get(user_id)
 
     def get_by_username(self, username: str) -> User | None:
+        check_storable(username)
         return next((user for user in self.users.values() if fold_name(user.username) == fold_name(username)), None)
 
     def get_by_email(self, email: str) -> User | None:
+        check_storable(email)
         return next((user for user in self.users.values() if fold_name(user.email) == fold_name(email)), None)
 
     def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
@@ -52,9 +56,11 @@ class UserModel:
         return Page(tuple(ordered[offset : offset + limit]), len(ordered))
 
     def delete(self, user_id: str) -> bool:
+        check_storable(user_id)
         return self.users.pop(user_id, None) is not None
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
+        check_storable(after or "")
         check_page(limit)
         return tuple(self.users[user_id] for user_id in sorted(self.users) if user_id > (after or ""))[:limit]
 

@@ -9,13 +9,15 @@ from adapters.pgvector.vectors import PgVectorStore
 from adapters.postgres.options import PostgresOptions
 from adapters.postgres.sql import Sql
 from ports.vectors import EmbeddingSpace
-from tests.adapters.postgres.conftest import new_database as new_database
+from tests.adapters.postgres import conftest as postgres
 from tests.contract.vectors.data import SPACE
 
 COLLECTION = "knowledge"
 PREFIX = "PGVECTOR"
 
 Open = Callable[..., Awaitable[PgVectorStore]]
+
+new_database = postgres.new_database
 
 
 async def empty(store: PgVectorStore) -> None:

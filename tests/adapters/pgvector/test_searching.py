@@ -107,7 +107,7 @@ async def test_the_index_is_asked(large: PgVectorStore) -> None:
     "pgvector", "an HNSW index finds first and filters then: with a filter it gives too few records, or none"
 )
 async def test_the_walk_goes_on_until_there_are_enough(large: PgVectorStore) -> None:
-    """A filter that leaves one record in 40 still gets as many as are asked for, which an ordinary scan does not give."""
+    """A filter that leaves one record in 40 still gets as many as are asked for; an ordinary scan gives less."""
     where = parse_filter({"row": {"$lt": 100}})
     sql, values = large._statements.walk_index(vectors._encode(a_vector(1.0)), 42, where)
     assert len(await large._database.read(sql, values)) == 42

@@ -68,14 +68,9 @@ async def passing(store: PgVectorStore, condition: Filter, items: list[dict[str,
     parameters = Parameters()
     written = parameters.bind([metadata_to_json(item) for item in items])
     sql = to_sql(condition, parameters)
-    rows = await store._database.read(
-        Sql(
-            f"SELECT coalesce({sql}, false) FROM unnest({written}::text[]::jsonb[]) WITH ORDINALITY AS r (metadata, n) "
-            "ORDER BY n",
-            tuple(parameters.values),
-        ),
-        parameters.values,
-    )
+    items_in_order = f"unnest({written}::text[]::jsonb[]) WITH ORDINALITY AS item (metadata, number)"
+    text = f"SELECT coalesce({sql}, false) FROM {items_in_order} ORDER BY number"  # noqa: S608
+    rows = await store._database.read(Sql(text, tuple(parameters.values)), parameters.values)
     return [row[0] for row in rows]
 
 

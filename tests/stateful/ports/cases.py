@@ -16,7 +16,7 @@ from tests.stateful import cases
 from tests.stateful.agreement import Port
 from tests.stateful.cases import Abort, CaseModel
 from tests.stateful.machine import Call, Command, call, said
-from tests.stateful.ports.common import asking, limits, offsets
+from tests.stateful.ports.common import asking, hostile, limits, offsets
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,8 @@ def end(*, commits: bool) -> None:
         raise Abort
 
 
-case_ids = cases.numbers.map(lambda number: an_id("case", number))
+known_ids = cases.numbers.map(lambda number: an_id("case", number))
+case_ids = st.one_of(*[known_ids] * 9, hostile)
 zones = st.sampled_from([UTC, timezone(timedelta(hours=5, minutes=45)), timezone(timedelta(hours=-12))])
 instants_of_any_zone = st.builds(lambda minute, zone: later(minute).astimezone(zone), cases.minutes, zones)
 single_case_commands: st.SearchStrategy[Command[CaseModel]] = st.one_of(
@@ -51,10 +52,10 @@ single_case_commands: st.SearchStrategy[Command[CaseModel]] = st.one_of(
     asking("get_messages", case_ids, limit=limits, offset=offsets),
     asking("get_analytics", case_ids),
     asking("update_activity_timestamp", case_ids, instants_of_any_zone),
-    asking("add_message", case_ids.flatmap(strategies.messages)),
+    asking("add_message", known_ids.flatmap(strategies.messages)),
     asking("list", cases.filters, limit=limits, offset=offsets),
-    asking("find_by_session", cases.sessions | st.just(" "), limit=limits, offset=offsets),
-    asking("search", cases.phrases | st.just(" "), cases.filters, limit=limits, offset=offsets),
+    asking("find_by_session", cases.sessions | hostile, limit=limits, offset=offsets),
+    asking("search", cases.phrases | hostile, cases.filters, limit=limits, offset=offsets),
     asking("scan", after=st.none() | case_ids, limit=limits),
     asking("cleanup_expired", cases.minutes.map(later), batch_size=limits),
 )

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 
 from tests.stateful.machine import Ask
 
+hostile = st.sampled_from(["", " ", "a\0b", "\ud800", "'", "%", "e\u0301", "x" * 3000])
+"""Ids and names that do not exist, among them some that cannot."""
+
 limits = st.sampled_from([0, 1, 2, 3, 50, 200, 201, -1])
 offsets = st.sampled_from([0, 0, 0, 1, 2, 3, -1])
 

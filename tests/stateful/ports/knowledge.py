@@ -13,9 +13,9 @@ from tests.stateful import knowledge
 from tests.stateful.agreement import Port
 from tests.stateful.knowledge import KnowledgeModel, best_first
 from tests.stateful.machine import Call, call
-from tests.stateful.ports.common import as_many, asking, limits, near, offsets
+from tests.stateful.ports.common import as_many, asking, hostile, limits, near, offsets
 
-document_ids = knowledge.numbers.map(lambda number: an_id("kb", number, 16))
+document_ids = st.one_of(*[knowledge.numbers.map(lambda number: an_id("kb", number, 16))] * 9, hostile)
 chunk_ids = st.builds("{}:{}".format, document_ids, st.integers(0, 4))
 some_scopes = st.lists(knowledge.scopes, max_size=3)
 
@@ -28,14 +28,14 @@ class KnowledgePort(Port[KnowledgeRepository, KnowledgeModel]):
         *[knowledge.writes] * 4,
         asking("delete", document_ids),
         asking("get", document_ids),
-        asking("get_by_source", knowledge.scopes, knowledge.source_keys.filter(bool)),
+        asking("get_by_source", knowledge.scopes, knowledge.source_keys.filter(bool) | hostile),
         asking("get_chunks", st.lists(chunk_ids, max_size=5)),
         asking("chunks_of", document_ids),
         asking("list", some_scopes, document_type=st.none() | knowledge.types, limit=limits, offset=offsets),
         *[
             asking(
                 "search",
-                knowledge.queries,
+                knowledge.queries | st.lists(hostile, max_size=2),
                 some_scopes | st.just(knowledge.all_scopes),
                 document_types=st.lists(knowledge.types, max_size=2),
                 limit=st.sampled_from([50, 200, 201, -1]),

@@ -12,10 +12,10 @@ from tests.builders import an_id
 from tests.stateful import users
 from tests.stateful.agreement import Port
 from tests.stateful.machine import Call, call
-from tests.stateful.ports.common import asking, limits, offsets
+from tests.stateful.ports.common import asking, hostile, limits, offsets
 from tests.stateful.users import UserModel
 
-user_ids = users.numbers.map(lambda number: an_id("user", number))
+user_ids = st.one_of(*[users.numbers.map(lambda number: an_id("user", number))] * 9, hostile)
 
 
 class UserPort(Port[UserRepository, UserModel]):
@@ -30,8 +30,8 @@ class UserPort(Port[UserRepository, UserModel]):
         asking("save", strategies.users().map(lambda user: user.replace(version=0))),
         asking("delete", user_ids),
         asking("get", user_ids),
-        asking("get_by_username", users.usernames),
-        asking("get_by_email", users.emails),
+        asking("get_by_username", users.usernames | hostile),
+        asking("get_by_email", users.emails | hostile),
         asking("list", limit=limits, offset=offsets),
         asking("scan", after=st.none() | user_ids, limit=limits),
     )

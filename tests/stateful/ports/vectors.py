@@ -13,10 +13,10 @@ from ports.vectors import VectorStore
 from tests.stateful import vectors
 from tests.stateful.agreement import Port
 from tests.stateful.machine import Ask, Call, call
-from tests.stateful.ports.common import as_many, asking, limits, near
+from tests.stateful.ports.common import as_many, asking, hostile, limits, near
 from tests.stateful.vectors import VectorStoreModel
 
-record_ids = vectors.ids
+record_ids = st.one_of(*[vectors.ids] * 9, hostile)
 some_ids = st.lists(record_ids | st.just(vectors.UNKNOWN), max_size=6)
 
 

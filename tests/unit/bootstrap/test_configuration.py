@@ -161,6 +161,20 @@ def test_addresses_are_made_of_their_parts(tmp_path: Path) -> None:
     assert "p@ss" not in repr(settings)
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 0.0),
+        ({"EMBEDDING_TYPE": "bge_m3"}, 0.25),
+        ({"EMBEDDING_TYPE": "bge_m3", "EMBEDDING_MODEL": "/models/e5"}, 0.0),
+        ({"EMBEDDING_TYPE": "openai", "EMBEDDING_MODEL": "bge-m3:latest"}, 0.25),
+        ({"EMBEDDING_TYPE": "onnx", "EMBEDDING_UNRELATED": "0.1"}, 0.1),
+    ],
+)
+def test_what_counts_as_unrelated_depends_on_the_model(given: dict[str, str], expected: float, tmp_path: Path) -> None:
+    assert load_configuration(given, tmp_path).settings.unrelated == expected
+
+
 def test_environment_wins_over_file_over_profile_over_default(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("FAULTMAVEN_PROFILE=development\nFAULTMAVEN_PORT=9001\nLOG_LEVEL=DEBUG\n")
     configuration = load_configuration({"FAULTMAVEN_PORT": "9002"}, tmp_path)
