@@ -311,6 +311,7 @@ class UserRepositoryContractTests(ContractTests):
         met: list[str] = []
         while page := await repository.scan(after=met[-1] if met else None, limit=limit):
             assert len(page) <= limit
+            assert page[0].user_id not in met
             met.extend(ids(page))
             await repository.delete(an_id("user", 11))
             if await repository.get(an_id("user", 5)) is None:

@@ -30,6 +30,7 @@ async def walk(repository: CaseRepository, limit: int) -> list[Case]:
     met: list[Case] = []
     while page := await repository.scan(after=met[-1].case_id if met else None, limit=limit):
         assert len(page) <= limit
+        assert page[0] not in met
         met.extend(page)
     return met
 
@@ -199,6 +200,7 @@ class CaseListingTests:
         met: list[str] = []
         step = 0
         while page := await repository.scan(after=met[-1] if met else None, limit=3):
+            assert page[0].case_id not in met
             met.extend(ids(page))
             step += 1
             await repository.save(a_case(step * 10 + 2))

@@ -168,6 +168,7 @@ class VectorScanTests:
         records = []
         while page := await store.scan(after=records[-1].id if records else None, limit=size):
             assert len(page) <= size
+            assert page[0] not in records
             records += page
         assert records == [a_record(number) for number in range(12)]
 
@@ -199,6 +200,7 @@ class VectorScanTests:
         disturbing = asyncio.ensure_future(disturb())
         visited: list[str] = []
         while page := await store.scan(after=visited[-1] if visited else None, limit=7):
+            assert page[0].id not in visited
             visited += ids(page)
         await disturbing
         assert len(visited) == len(set(visited))

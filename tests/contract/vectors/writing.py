@@ -253,7 +253,9 @@ class VectorWritingTests:
     @pytest.mark.parametrize(
         "field", ["#document", "#id", "chroma:document", "chroma:x", "id", "document", "\\#a", "a.b"]
     )
-    @pytest.mark.quirk("Chroma", "`chroma:document` as a field of the metadata is the text of the record")
+    @pytest.mark.quirk(
+        "Chroma", "a field that begins with `chroma:` vanishes without an error, one that begins with `#` is refused"
+    )
     async def test_no_field_is_taken(self, store: VectorStore, field: str) -> None:
         """Names that an engine keeps for itself are free to use, and replaced like others."""
         await store.add_documents(["Text"], [a_vector(1.0)], [{field: "a", "other": 1}], ["a"])
