@@ -129,6 +129,7 @@ class Settings(StorageSettings):
         for whole, parts in (
             ("cases_db_url", ("host", "port", "name", "user", "password")),
             ("users_db_url", ("host", "port", "name", "user", "password")),
+            ("vectors_db_url", ("host", "port", "name", "user", "password")),
             ("redis_url", ("host", "port", "db")),
         ):
             names = [f"{whole.removesuffix('_url')}_{part}" for part in parts]

@@ -128,8 +128,13 @@ class Databases(BaseModel):
 
     vectors_db_url: Annotated[
         DatabaseUrl | None,
-        Field(repr=False, description="PostgreSQL database of vectors (pgvector); by default the database of cases."),
+        Field(repr=False, description="PostgreSQL database of vectors (pgvector); without any of these that of cases."),
     ] = None
+    vectors_db_host: Annotated[Name, Field(description="Its host.")] = "localhost"
+    vectors_db_port: Annotated[Port, Field(description="Its port.")] = 5432
+    vectors_db_name: Annotated[Name, Field(description="Its name.")] = "vectors_db"
+    vectors_db_user: Annotated[Name, Field(description="The role that signs in.")] = "vector_service"
+    vectors_db_password: Annotated[SecretStr | None, Field(description="The password of the role.")] = None
 
     db_pool_size: Annotated[
         int, Field(description="Connections to a PostgreSQL database that are kept open.", ge=1, le=1000)
@@ -148,21 +153,27 @@ class Databases(BaseModel):
     @property
     def cases_dsn(self) -> str:
         """The address of the database of cases."""
-        return self.cases_db_url or _dsn(
-            self.cases_db_host, self.cases_db_port, self.cases_db_name, self.cases_db_user, self.cases_db_password
-        )
+        return self._dsn("cases_db")
 
     @property
     def users_dsn(self) -> str:
         """The address of the database of users."""
-        return self.users_db_url or _dsn(
-            self.users_db_host, self.users_db_port, self.users_db_name, self.users_db_user, self.users_db_password
-        )
+        return self._dsn("users_db")
 
     @property
     def vectors_dsn(self) -> str:
         """The address of the database of vectors."""
-        return self.vectors_db_url or self.cases_dsn
+        return self._dsn("vectors_db" if self.has_vectors_db else "cases_db")
+
+    @property
+    def has_vectors_db(self) -> bool:
+        """True if the vectors have a database of their own."""
+        return any(name.startswith("vectors_db_") for name in self.model_fields_set)
+
+    def _dsn(self, prefix: str) -> str:
+        parts = (getattr(self, f"{prefix}_{part}") for part in ("url", "host", "port", "name", "user", "password"))
+        url, host, port, name, user, password = parts
+        return url or _address(host, port, name, user, password)
 
 
 class RedisSettings(BaseModel):
@@ -316,7 +327,7 @@ class StorageSettings(
         return any(getattr(self, variable.lower()) != "inmemory" for variable in self.single_process)
 
 
-def _dsn(host: str, port: int, name: str, user: str, password: SecretStr | None) -> str:
+def _address(host: str, port: int, name: str, user: str, password: SecretStr | None) -> str:
     secret = f":{quote(password.get_secret_value(), safe='')}" if password else ""
     return f"postgresql://{quote(user, safe='')}{secret}@{_host(host)}:{port}/{quote(name, safe='')}"
 

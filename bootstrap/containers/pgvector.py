@@ -14,7 +14,7 @@ from ports.vectors import EmbeddingSpace
 
 
 def _options(settings: Settings) -> PostgresOptions:
-    prefix = "VECTORS_DB" if settings.vectors_db_url else "CASES_DB"
+    prefix = "VECTORS_DB" if settings.has_vectors_db else "CASES_DB"
     return postgres_options(settings, settings.vectors_dsn, prefix)
 
 
