@@ -40,23 +40,6 @@ async def test_answers(database: PostgresDatabase) -> None:
     assert database.checked_out == 0
 
 
-<<<<<<< HEAD
-@pytest.mark.quirk("PostgreSQL", "COMMIT of a transaction in which a statement failed rolls back, without an error")
-async def test_transaction_spoilt_by_an_error(database: PostgresDatabase) -> None:
-    """A transaction in which a statement failed says so at its end, though the server takes the COMMIT."""
-
-    async def work() -> None:
-        async with database.transaction():
-            with pytest.raises(InvalidInput, match="division"):
-                await database.read(Sql("SELECT 1 / 0"))
-
-    with pytest.raises(StorageUnavailable, match="repeat it as a whole"):
-        await work()
-    assert database.checked_out == 0
-
-
-=======
->>>>>>> postgres
 async def test_closed(database: PostgresDatabase) -> None:
     """Closing twice is fine; any call afterwards says that the database is closed."""
     await database.aclose()
