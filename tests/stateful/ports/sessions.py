@@ -26,6 +26,7 @@ lengths = st.sampled_from(
     + [timedelta(microseconds=1500), timedelta(0), timedelta(milliseconds=-1), MAX_TTL + timedelta(milliseconds=1)]
 )
 ttls = st.none() | lengths
+pauses = st.sampled_from([timedelta(milliseconds=number) for number in (1, 998, 999, 1000, 59_000, 60_000)])
 numbers = st.sampled_from([1, 1, -3, 0, 42, 2**63 - 1, 2**63])
 
 
@@ -59,7 +60,7 @@ class SessionPort(Port[Timed, Timed]):
         *[asking("increment", keys, numbers, ttls)] * 3,
         asking("clear"),
         asking("sweep"),
-        *[asking("advance", st.sampled_from([1, 998, 999, 1000, 59_000, 60_000]).map(key_value.duration))] * 3,
+        *[asking("advance", pauses)] * 3,
     )
 
     def new_model(self) -> Timed:
