@@ -7,8 +7,11 @@ to occur there exactly once.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -67,3 +70,22 @@ def _replacement(hunk: str) -> tuple[str, str]:
     lines = hunk.splitlines(keepends=True)
     assert all(line[0] in " +-\n" for line in lines), hunk
     return tuple("".join(line[1:] or line for line in lines if line[0] != sign) for sign in "+-")  # type: ignore[return-value]
+
+
+def run(root: Path, *command: str) -> tuple[int, str]:
+    """Exit code and output of Python in ``root``, with the libraries of this environment.
+
+    The run that this one is part of has no say in it: neither its options nor its measuring of coverage.
+    """
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "COVERAGE_"))
+    }
+    result = subprocess.run(
+        [sys.executable, *command],
+        cwd=root,
+        env={**inherited, "HYPOTHESIS_PROFILE": "default", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return result.returncode, result.stdout + result.stderr

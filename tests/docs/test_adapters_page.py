@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import get_args
 
 import pytest
 
 from bootstrap.storage_settings import StorageSettings
-from tests.docs.guide import REPOSITORY
+from tests.docs.guide import REPOSITORY, run
 from tests.docs.registry import PORTS, Port
 from tests.plugins.contract_table import ELSEWHERE, EXPECTED
 
@@ -17,13 +15,12 @@ PAGE = REPOSITORY / "docs" / "adapters.md"
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_page_is_up_to_date() -> None:
     """Made in a process of its own, since pytest collects the tests of the adapters for it."""
-    made = subprocess.run(
-        [sys.executable, "-m", "tests.docs.adapters_page"], cwd=REPOSITORY, capture_output=True, text=True, check=False
-    )
-    assert made.returncode == 0, made.stderr
-    assert PAGE.read_text(encoding="utf-8") == made.stdout, "run `make docs`"
+    code, page = run(REPOSITORY, "-m", "tests.docs.adapters_page")
+    assert code == 0, page
+    assert PAGE.read_text(encoding="utf-8") == page, "run `make docs`"
 
 
 def test_registry_has_every_adapter_that_runs_a_contract() -> None:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.guide import REPOSITORY, Guide
+from tests.docs.guide import REPOSITORY, Guide, run
 
 PAGE = REPOSITORY / "docs" / "adding-a-backend.md"
 ADAPTER = "adapters/sqlite_blobs/blobs.py"
@@ -30,22 +27,6 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("guide")
     GUIDE.carry_out(root)
     return root
-
-
-def run(root: Path, *command: str) -> tuple[int, str]:
-    """Exit code and output of Python in the copy, with the libraries of this environment."""
-    inherited = {
-        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV_", "COVERAGE_"))
-    }
-    result = subprocess.run(
-        [sys.executable, *command],
-        cwd=root,
-        env={**inherited, "HYPOTHESIS_PROFILE": "default", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    return result.returncode, result.stdout + result.stderr
 
 
 def outcomes(root: Path, *tests: str) -> tuple[Counter[str], str]:
