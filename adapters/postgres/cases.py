@@ -49,7 +49,7 @@ _ADD_MESSAGE = add_message()
 _MESSAGES = page_of_messages()
 _MISCOUNTED = compile_sql(statements.miscounted_cases())
 
-_INSERTED_AT_ONCE = 50
+_INSERTED_AT_ONCE = 10
 """How many cases go into one batch of a bulk insert; other tasks get their turn in between."""
 
 _ATTEMPTS = 5
@@ -157,18 +157,19 @@ class PostgresCaseRepository(CaseRepository):
     async def add_message(self, message: Message) -> bool:
         """Append with the next number of the case, which the case's own row counts: one statement."""
         row = _message_row(message)
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempt = 1
+        while True:
             try:
                 ((owner, appended, case_exists),) = await self._database.write(_ADD_MESSAGE, row, savepoint=True)
+                break
             except Taken:
                 # The same id came in at the same moment; now it can be seen whose it is.
                 if attempt == _ATTEMPTS:
                     raise
-                continue
-            if owner not in (None, message.case_id) and case_exists:
-                raise AlreadyExists("message", "message_id")
-            return bool(appended or owner == message.case_id)
-        raise AssertionError("unreachable")
+                attempt += 1
+        if owner not in (None, message.case_id) and case_exists:
+            raise AlreadyExists("message", "message_id")
+        return bool(appended or owner == message.case_id)
 
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """A page of the messages."""

@@ -10,6 +10,8 @@ from adapters.postgres.users import PostgresUserRepository
 from tests.contract.case_repository import CaseRepositoryContractTests
 from tests.contract.user_repository import UserRepositoryContractTests
 
+pytestmark = pytest.mark.postgres
+
 Open = Callable[[], Awaitable[PostgresDatabase]]
 
 
