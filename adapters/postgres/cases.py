@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
 
+import asyncpg
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
@@ -49,7 +50,7 @@ _ADD_MESSAGE = add_message()
 _MESSAGES = page_of_messages()
 _MISCOUNTED = compile_sql(statements.miscounted_cases())
 
-_INSERTED_AT_ONCE = 50
+_INSERTED_AT_ONCE = 10
 """How many cases go into one batch of a bulk insert; other tasks get their turn in between."""
 
 _ATTEMPTS = 5
@@ -156,19 +157,10 @@ class PostgresCaseRepository(CaseRepository):
 
     async def add_message(self, message: Message) -> bool:
         """Append with the next number of the case, which the case's own row counts: one statement."""
-        row = _message_row(message)
-        for attempt in range(1, _ATTEMPTS + 1):
-            try:
-                ((owner, appended, case_exists),) = await self._database.write(_ADD_MESSAGE, row, savepoint=True)
-            except Taken:
-                # The same id came in at the same moment; now it can be seen whose it is.
-                if attempt == _ATTEMPTS:
-                    raise
-                continue
-            if owner not in (None, message.case_id) and case_exists:
-                raise AlreadyExists("message", "message_id")
-            return bool(appended or owner == message.case_id)
-        raise AssertionError("unreachable")
+        owner, appended, case_exists = await self._append(_message_row(message))
+        if owner not in (None, message.case_id) and case_exists:
+            raise AlreadyExists("message", "message_id")
+        return bool(appended or owner == message.case_id)
 
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """A page of the messages."""
@@ -226,6 +218,15 @@ class PostgresCaseRepository(CaseRepository):
         check_page(limit, offset)
         parameters = {**conditions, "limit": limit, "offset": offset}
         return await fetch_page(self._database, _listing(tuple(conditions)), parameters, _case)
+
+    async def _append(self, row: dict[str, Any]) -> asyncpg.Record:
+        for _ in range(_ATTEMPTS - 1):
+            try:
+                return (await self._database.write(_ADD_MESSAGE, row, savepoint=True))[0]
+            except Taken:
+                # The same id came in at the same moment; now it can be seen whose it is.
+                continue
+        return (await self._database.write(_ADD_MESSAGE, row, savepoint=True))[0]
 
     async def _version(self, case_id: str) -> int | None:
         rows = await self._database.read(_VERSION, {"key": case_id})

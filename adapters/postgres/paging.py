@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from asyncio import sleep
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from time import monotonic
 from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy import Column, ColumnElement, Select, literal_column, select, true
@@ -18,8 +19,8 @@ T = TypeVar("T")
 Order: TypeAlias = Callable[[ReadOnlyColumnCollection[str, Any]], Sequence[ColumnElement[Any]]]
 """Takes the columns of a page and says what it is ordered by."""
 
-_AT_ONCE = 20
-"""How many documents are read before other tasks get their turn; a large one takes 0.2 ms."""
+_TURN_SECONDS = 0.002
+"""How long documents are read before other tasks get their turn."""
 
 
 def compile_page(total: Select[Any], page: Select[Any], row: Sequence[Column[Any]], order: Order) -> Sql:
@@ -48,8 +49,10 @@ async def fetch_page(
 async def make_all(rows: Iterable[Iterable[Any]], make: Callable[..., T]) -> tuple[T, ...]:
     """``make`` of each row, with a rest for other tasks now and then."""
     items: list[T] = []
+    turn_ends = monotonic() + _TURN_SECONDS
     for row in rows:
-        if len(items) % _AT_ONCE == _AT_ONCE - 1:
+        if monotonic() > turn_ends:
             await sleep(0)
+            turn_ends = monotonic() + _TURN_SECONDS
         items.append(make(*row))
     return tuple(items)

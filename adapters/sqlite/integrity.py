@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from sqlalchemy import Column
 
 from adapters.sql import statements
+from adapters.sql.integrity import BATCH, find_damaged_rows
 from adapters.sqlite.database import SqliteDatabase
 from adapters.sqlite.sql import compile_sql
 from ports.errors import StorageCorrupt
-
-_BATCH = 100
 
 _INDEXES = "SELECT name FROM sqlite_schema WHERE type = 'table' AND sql LIKE 'CREATE VIRTUAL TABLE%USING fts5(%'"
 
@@ -31,23 +30,15 @@ async def check_rows(
 ) -> list[str]:
     """The rows of the table of which ``read`` cannot make a value; it gets the columns ``row``."""
     sql = compile_sql(statements.scan(key, key, *row))
-    problems: list[str] = []
-    after = ""
-    try:
-        while rows := await database.read(_fetch, sql, after):
-            for row_key, *values in rows:
-                try:
-                    read(*values)
-                except StorageCorrupt as error:
-                    problems.append(f"{key.table.description}, {key.name} {row_key!r}: {error}")
-            after = rows[-1][0]
-    except StorageCorrupt as error:
-        problems.append(f"{key.table.description}, after {key.name} {after!r}: {error}")
-    return problems
+
+    async def fetch(after: str) -> Sequence[Sequence[Any]]:
+        return await database.read(_fetch, sql, after)
+
+    return await find_damaged_rows(key, fetch, read)
 
 
 def _fetch(connection: sqlite3.Connection, sql: str, after: str) -> list[Any]:
-    return connection.execute(sql, {"after": after, "limit": _BATCH}).fetchall()
+    return connection.execute(sql, {"after": after, "limit": BATCH}).fetchall()
 
 
 def _check_structure(connection: sqlite3.Connection) -> list[str]:

@@ -12,6 +12,8 @@ from tests.contract.case_repository import CaseRepositoryContractTests
 from tests.contract.knowledge_repository import KnowledgeRepositoryContractTests
 from tests.contract.user_repository import UserRepositoryContractTests
 
+pytestmark = pytest.mark.postgres
+
 Open = Callable[[], Awaitable[PostgresDatabase]]
 
 

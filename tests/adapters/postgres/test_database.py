@@ -15,6 +15,8 @@ from domain.errors import InvalidInput
 from ports.errors import AlreadyExists, Conflict, StorageUnavailable
 from tests.builders import a_case, a_message, a_user, an_id, later
 
+pytestmark = pytest.mark.postgres
+
 BACKEND = Sql("SELECT pg_backend_pid()")
 
 

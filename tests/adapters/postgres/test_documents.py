@@ -15,6 +15,8 @@ from domain.message import Message
 from domain.values import Attributes, Value
 from tests.builders import a_case, a_message, an_id
 
+pytestmark = pytest.mark.postgres
+
 
 class Sample(Value):
     """Scalars by name."""

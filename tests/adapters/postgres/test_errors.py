@@ -17,6 +17,8 @@ from ports.errors import OutcomeUnknown, StorageCorrupt, StorageFull, StorageUna
 from tests.adapters.postgres.conftest import address, execute
 from tests.servers.process import free_port
 
+pytestmark = pytest.mark.postgres
+
 SECRET = "hunter2secret"
 OPTIONS = PostgresOptions(f"postgresql://me:{SECRET}@db.example:6432/cases_db", settings_prefix="USERS_DB")
 

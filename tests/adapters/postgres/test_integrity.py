@@ -11,6 +11,8 @@ from adapters.postgres.users import PostgresUserRepository
 from ports.errors import StorageCorrupt
 from tests.builders import a_case, a_message, a_user, an_id, later
 
+pytestmark = pytest.mark.postgres
+
 REPLACE = "UPDATE users SET document = $1::jsonb, document_sha256 = sha256(convert_to(($1::jsonb)::text, 'UTF8'))"
 
 

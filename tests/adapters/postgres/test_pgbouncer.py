@@ -15,6 +15,8 @@ from tests.contract.cases.bulk import CaseBulkTests
 from tests.contract.cases.messages import CaseMessageTests
 from tests.contract.cases.transactions import CaseTransactionTests
 
+pytestmark = pytest.mark.postgres
+
 KEPT = """
     SELECT (SELECT count(*) FROM pg_prepared_statements),
            (SELECT count(*) FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'advisory'),

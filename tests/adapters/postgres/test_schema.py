@@ -28,6 +28,8 @@ from tests.adapters.sqlite.test_schema import revisions
 from tests.builders import a_case
 from tests.contract.cases.search import CaseSearchTests
 
+pytestmark = pytest.mark.postgres
+
 NewDatabase = Callable[..., str]
 
 FULL_TEXT_TABLES = ("knowledge_postings", "knowledge_totals")

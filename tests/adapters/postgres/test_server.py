@@ -17,6 +17,8 @@ from tests.adapters.postgres.conftest import execute
 from tests.builders import a_case, a_message, an_id
 from tests.servers.postgres import PostgresServer
 
+pytestmark = pytest.mark.postgres
+
 FAST = 5.0
 """Within how many seconds an operation fails when the server is away."""
 

@@ -1,0 +1,46 @@
+"""The event loop never pauses for more than 25 ms while many large cases are written and read."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.postgres.cases import PostgresCaseRepository
+from adapters.postgres.database import PostgresDatabase
+from ports.paging import MAX_LIMIT
+from tests.builders import a_full_case
+from tests.faults.test_loop_gap import LONGEST_PAUSE, Pauses
+
+pytestmark = pytest.mark.postgres
+
+
+@pytest.fixture
+def _no_collection() -> Iterator[None]:
+    """Keeps the garbage collector out: how long it takes depends on all that the process holds."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+# Tracing every line makes the loop several times slower than it is.
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("_no_collection")
+async def test_no_pause_with_large_pages(database: PostgresDatabase) -> None:
+    """Neither a bulk insert nor the largest pages hold up anybody else."""
+    repository = PostgresCaseRepository(database)
+    cases = [a_full_case(number) for number in range(1, MAX_LIMIT + 1)]
+    # The first search of its kind makes the statement, which is no matter of the pages.
+    await repository.list(limit=MAX_LIMIT)
+    await repository.search("checkout", limit=MAX_LIMIT)
+    pauses = Pauses()
+    watching = asyncio.ensure_future(pauses.watch())
+    await asyncio.sleep(0.01)
+    await repository.save_many(cases)
+    assert len((await repository.list(limit=MAX_LIMIT)).items) == MAX_LIMIT
+    assert len((await repository.search("checkout", limit=MAX_LIMIT)).items) == MAX_LIMIT
+    assert len(await repository.scan(limit=MAX_LIMIT)) == MAX_LIMIT
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert pauses.turns > 20
+    assert pauses.longest <= LONGEST_PAUSE
