@@ -24,6 +24,7 @@ from adapters.sql.documents import decode
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
@@ -177,6 +178,7 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
     ) -> tuple[TextHit, ...]:
         """Chunks of the scopes with one of the terms, ranked on the server."""
         check_page(limit)
+        check_storable(*terms)
         rows = await search(self._database, terms, {**_scope_parameters(scopes, document_types), "limit": limit})
         return tuple(map(TextHit, await _decode(Chunk, rows), (row["score"] for row in rows)))
 
