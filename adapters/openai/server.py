@@ -19,6 +19,7 @@ PAUSES = (0.1, 0.4)
 LONGEST_PAUSE = 10.0
 """A server that wants a longer one counts as away."""
 CONNECT_SECONDS = 3.0
+IDLE_CONNECTIONS = 4
 MAX_ANSWER = 64 * 2**20
 """Bytes. 32 vectors of 4,096 numbers take about 3 MB."""
 
@@ -60,6 +61,8 @@ class ModelServer:
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             # Each call has a time of its own, which covers its repetitions too.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
+            # The client's pool may lose the place of a request that is cancelled; without a limit, places do not run out.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
         )
         self._running: set[asyncio.Task[bytes]] = set()
         self._closed = False

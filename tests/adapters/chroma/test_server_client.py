@@ -1,7 +1,6 @@
 """Requests to a Chroma server: whose headers they carry, what is trusted, how long is waited, what failures mean."""
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -26,11 +25,11 @@ from tests.adapters.chroma.scripted import (
     scripted_server,
 )
 from tests.contract.vectors.data import SPACE, a_record, put
+from tests.servers.certificates import certificate, speaking
 from tests.servers.process import free_port
 
 KEY = "s3cret-of-the-proxy"
-TLS = Path(__file__).with_name("tls")
-"""Certificates with their keys, made for these tests alone, that vouch for themselves."""
+HOSTS = {"this_host": "IP:127.0.0.1", "another_host": "DNS:other.example"}
 SECONDS = 0.3
 
 
@@ -99,40 +98,34 @@ async def test_prefix_of_the_url(server: ScriptedServer) -> None:
     ]
 
 
-def tls_of(host: str) -> ssl.SSLContext:
-    """The side of the server."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(TLS / f"{host}.pem")
-    return context
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One for each of `HOSTS`."""
+    folder = tmp_path_factory.mktemp("certificates")
+    return {name: certificate(folder, name, host) for name, host in HOSTS.items()}
 
 
 @pytest.mark.parametrize(
-    ("host", "options"),
-    [
-        ("this_host", {}),
-        ("another_host", {"ca_file": TLS / "another_host.pem"}),
-        ("this_host", {"ca_file": TLS / "another_host.pem"}),
-    ],
+    ("host", "trusted"),
+    [("this_host", None), ("another_host", "another_host"), ("this_host", "another_host")],
     ids=["nobody-vouches", "for-another-host", "signed-by-another"],
 )
 @pytest.mark.quirk("Chroma server", "its asynchronous client verifies no certificate unless told to")
-async def test_wrong_certificate_is_refused(host: str, options: dict[str, Any]) -> None:
+async def test_wrong_certificate_is_refused(certificates: dict[str, Path], host: str, trusted: str | None) -> None:
     """Before the key is sent."""
-    async with scripted_server(tls_of(host)) as server:
+    options = {"ca_file": certificates[trusted]} if trusted else {}
+    async with scripted_server(speaking(certificates[host])) as server:
         with pytest.raises(StorageUnavailable, match="certificate that is not trusted") as refusal:
             await open_at(server.url, api_key=KEY, **options)
         assert server.requests == []
     assert KEY not in str(refusal.value)
 
 
-@pytest.mark.parametrize(
-    ("host", "options"),
-    [("this_host", {"ca_file": TLS / "this_host.pem"}), ("another_host", {"verify_tls": False})],
-    ids=["trusted", "not-verified"],
-)
-async def test_accepted_certificate(host: str, options: dict[str, Any]) -> None:
+@pytest.mark.parametrize(("host", "verify"), [("this_host", True), ("another_host", False)])
+async def test_accepted_certificate(certificates: dict[str, Path], host: str, verify: bool) -> None:
     """One that the file vouches for, or any if the check is off."""
-    async with scripted_server(tls_of(host)) as server:
+    options: dict[str, Any] = {"ca_file": certificates[host]} if verify else {"verify_tls": False}
+    async with scripted_server(speaking(certificates[host])) as server:
         store = await open_at(server.url, **options)
         assert await store.count() == 0
         await store.aclose()

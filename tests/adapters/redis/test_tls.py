@@ -1,8 +1,6 @@
 """TLS: a server must prove who it is. The servers of the tests know no TLS, so that a relay speaks it for them."""
 
 import asyncio
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -13,24 +11,10 @@ from adapters.redis.options import RedisOptions
 from adapters.redis.sessions import RedisSessionStore
 from domain.errors import InvalidInput
 from ports.errors import StorageUnavailable
+from tests.servers.certificates import certificate, speaking
 from tests.servers.relay import Relay, relay_to
 
 pytestmark = pytest.mark.redis
-
-
-def certificate(folder: Path, name: str, host: str) -> Path:
-    """A certificate that vouches for itself, with its key beside it."""
-    path = folder / f"{name}.pem"
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"),
-            *("-days", "1", "-subj", f"/CN={name}", "-addext", f"subjectAltName={host}"),
-            *("-keyout", str(path.with_suffix(".key")), "-out", str(path)),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +36,6 @@ def other(folder: Path) -> Path:
 @pytest.fixture(scope="module")
 def for_other_host(folder: Path) -> Path:
     return certificate(folder, "for_other_host", "DNS:elsewhere.example")
-
-
-def speaking(certificate: Path) -> ssl.SSLContext:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, certificate.with_suffix(".key"))
-    return context
 
 
 @pytest.fixture
