@@ -61,7 +61,7 @@ class ModelServer:
             headers={"Authorization": f"Bearer {self._key}"} if self._key else {},
             # Each call has a time of its own, which covers its repetitions too.
             timeout=httpx.Timeout(None, connect=CONNECT_SECONDS),
-            # The client's pool may lose the place of a request that is cancelled; without a limit, places do not run out.
+            # The pool may lose the place of a request that is cancelled; without a limit, places do not run out.
             limits=httpx.Limits(max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS),
         )
         self._running: set[asyncio.Task[bytes]] = set()
