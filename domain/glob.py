@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 
+_WILDCARDS = frozenset("*?[")
 _SPECIAL = re.compile(r"([*?\[\]\\^-])")
 _ANY = "."
 _NOTHING = "(?!)"
@@ -30,6 +31,17 @@ def glob_pattern(pattern: str) -> re.Pattern[str]:
 def escape_glob(text: str) -> str:
     """The pattern that matches ``text`` alone. Text of users gets into a pattern only through this."""
     return _SPECIAL.sub(r"\\\1", text)
+
+
+def literal_prefix(pattern: str) -> str:
+    """The longest text with which everything begins that the pattern matches, as far as it has no wildcard."""
+    prefix = []
+    characters = iter(pattern)
+    for character in characters:
+        if character in _WILDCARDS:
+            break
+        prefix.append(next(characters, character) if character == "\\" else character)
+    return "".join(prefix)
 
 
 def _segments(pattern: str) -> list[str]:

@@ -49,19 +49,27 @@ def normalise_text(text: str) -> str:
     """``text`` in Unicode form NFC.
 
     Raises:
-        InvalidInput: it holds NUL or a lone surrogate, which not every backend can store.
+        InvalidInput: see `check_storable`.
     """
-    if text.isascii():
-        normal = text
-    else:
-        normal = unicodedata.normalize("NFC", text)
-        try:
-            normal.encode()
-        except UnicodeEncodeError:
-            raise InvalidInput("text must not contain lone surrogates (it is not valid Unicode)") from None
-    if "\0" in normal:
-        raise InvalidInput("text must not contain NUL characters")
+    normal = text if text.isascii() else unicodedata.normalize("NFC", text)
+    check_storable(normal)
     return normal
+
+
+def check_storable(*texts: str) -> None:
+    """Refuse texts that not every backend can store.
+
+    Raises:
+        InvalidInput: one of them holds NUL or a lone surrogate.
+    """
+    for text in texts:
+        if "\0" in text:
+            raise InvalidInput("text must not contain NUL characters")
+        if not text.isascii():
+            try:
+                text.encode()
+            except UnicodeEncodeError:
+                raise InvalidInput("text must not contain lone surrogates (it is not valid Unicode)") from None
 
 
 def search_text(text: str) -> str:

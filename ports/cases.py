@@ -7,6 +7,8 @@ search by language rules (a search looks for pieces of words).
 Messages are appended beside the aggregate, so an append costs the same however long the case is.
 `Case.message_count` belongs to the store: it is counted by `add_message` and given back by every read; what a caller
 saves in this field is ignored. `Case.last_activity_at` only moves forward: the later of the stored and the saved one.
+
+Every operation raises `InvalidInput` for a text argument that cannot be stored (`domain.values.check_storable`).
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from domain.status import CaseStatus
-from domain.values import search_text
+from domain.values import check_storable, search_text
 from ports.paging import Page
 
 MAX_QUERY_LENGTH = 500
@@ -37,11 +39,12 @@ class CaseFilter:
     status: CaseStatus | None = None
 
     def __post_init__(self) -> None:
-        """Refuse a blank id."""
+        """Refuse an id that is blank, or that no case can have."""
         for name in ("user_id", "organization_id"):
             value = getattr(self, name)
             if value is not None and not value.strip():
                 raise InvalidInput(f"filter {name} is blank; leave it out to list the cases of everybody")
+            check_storable(value or "")
 
 
 ALL_CASES = CaseFilter()

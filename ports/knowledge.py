@@ -3,6 +3,8 @@
 Promise: a document and its chunks are written together, and found by their words as soon as the write has returned.
 The index works on the terms that the domain makes of a text (`domain.terms.terms`), the same in every adapter.
 Vectors are kept elsewhere (`ports.vectors`); this is the truth against which each vector hit is checked.
+
+Every operation raises `InvalidInput` for a text argument that cannot be stored (`domain.values.check_storable`).
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
 """Users.
 
 Promise: user names and e-mail addresses are unique under `domain.user.fold_name`, also when two are saved at once.
+
+Every operation raises `InvalidInput` for a text argument that cannot be stored (`domain.values.check_storable`).
 """
 
 from __future__ import annotations

@@ -37,6 +37,16 @@ def to_chroma(condition: Filter) -> dict[str, Any] | None:
     return None
 
 
+def necessary(condition: Filter) -> dict[str, Any] | None:
+    """In Chroma's form what every record meets that passes ``condition``, and perhaps others; None if all may do so."""
+    if not isinstance(condition, And):
+        return to_chroma(condition)
+    known = [part for part in map(necessary, condition.parts) if part is not None]
+    if len(known) > 1:
+        return {"$and": known}
+    return known[0] if known else None
+
+
 def to_json(condition: Filter) -> dict[str, Any]:
     """``condition`` as the child process gets it, for `from_json`.
 

@@ -22,6 +22,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from adapters.chroma.catalogue import Catalogue
+from adapters.chroma.exact import distances, nearest
 from adapters.chroma.frames import pack, read
 from adapters.chroma.where import from_json, original_field, stored_field, to_chroma
 from domain.filter import Filter, matches
@@ -183,16 +184,12 @@ class Engine:
 
 
 def _nearest(vector: NDArray[np.float32], ids: Sequence[str], found: Mapping[str, Any], wanted: int) -> Answer:
-    """The nearest of some records, by distances that are computed here: those of an index are approximate."""
+    """The nearest of some records, by their true distances."""
     if not ids:
         return _nothing()
-    rows = np.asarray(found["embeddings"], dtype=np.float64)
-    direction = vector.astype(np.float64)
-    cosine = rows @ direction / (np.linalg.norm(rows, axis=1) * np.linalg.norm(direction))
-    # Distances that differ only by the error of the arithmetic count as equal, and are ordered by id.
-    distances = np.clip(1.0 - cosine, 0.0, 2.0).round(9).tolist()
-    order = sorted(range(len(ids)), key=lambda row: (distances[row], ids[row]))[:wanted]
-    return {**_columns(ids, found, order), "distances": [distances[row] for row in order]}, b""
+    found_distances = distances(np.asarray(found["embeddings"], dtype=np.float32), vector)
+    order = nearest(found_distances, ids, wanted)
+    return {**_columns(ids, found, order), "distances": [found_distances[row] for row in order]}, b""
 
 
 def _nothing() -> Answer:

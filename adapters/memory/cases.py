@@ -15,7 +15,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from domain.status import CaseStatus
-from domain.values import search_text
+from domain.values import check_storable, search_text
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
@@ -117,6 +117,7 @@ class InMemoryCaseRepository(CaseRepository):
 
     async def get(self, case_id: str) -> Case | None:
         """See `CaseRepository`."""
+        check_storable(case_id)
         row = self._transactions.view().cases.get(case_id)
         return row.case if row else None
 
@@ -128,6 +129,7 @@ class InMemoryCaseRepository(CaseRepository):
 
     async def delete(self, case_id: str) -> bool:
         """See `CaseRepository`."""
+        check_storable(case_id)
         return (await self._transactions.writable()).remove(case_id)
 
     async def search(
@@ -177,6 +179,7 @@ class InMemoryCaseRepository(CaseRepository):
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """See `CaseRepository`."""
         check_page(limit, offset)
+        check_storable(case_id)
         tables = self._transactions.view()
         row = tables.cases.get(case_id)
         if row is None:
@@ -186,6 +189,7 @@ class InMemoryCaseRepository(CaseRepository):
 
     async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
         """See `CaseRepository`."""
+        check_storable(case_id)
         tables = await self._transactions.writable()
         row = tables.cases.get(case_id)
         if row is None:
@@ -218,6 +222,7 @@ class InMemoryCaseRepository(CaseRepository):
     async def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
         """See `CaseRepository`."""
         check_page(limit, offset)
+        check_storable(session_id)
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
         cases = [
@@ -232,6 +237,7 @@ class InMemoryCaseRepository(CaseRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
         """See `CaseRepository`."""
         check_page(limit)
+        check_storable(after or "")
         cases = self._transactions.view().cases
         ids = nsmallest(limit, (case_id for case_id in cases if after is None or case_id > after))
         return tuple(cases[case_id].case for case_id in ids)

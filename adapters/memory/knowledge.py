@@ -8,6 +8,7 @@ from heapq import nsmallest
 
 from adapters.memory.full_text import FullTextIndex
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict, StorageUnavailable
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
@@ -48,19 +49,23 @@ class InMemoryKnowledgeRepository(KnowledgeRepository):
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """See `KnowledgeRepository`."""
+        check_storable(document_id)
         return self._open_documents().get(document_id)
 
     async def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
         """See `KnowledgeRepository`."""
+        check_storable(source_key)
         return self._open_documents().get(self._by_source.get((scope.key, source_key), ""))
 
     async def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
         """See `KnowledgeRepository`."""
+        check_storable(*chunk_ids)
         self._open_documents()
         return tuple(self._chunks[chunk_id] for chunk_id in chunk_ids if chunk_id in self._chunks)
 
     async def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
         """See `KnowledgeRepository`."""
+        check_storable(document_id)
         self._open_documents()
         return self._chunks_of.get(document_id, ())
 
@@ -79,6 +84,7 @@ class InMemoryKnowledgeRepository(KnowledgeRepository):
 
     async def delete(self, document_id: str) -> bool:
         """See `KnowledgeRepository`."""
+        check_storable(document_id)
         self._open_documents()
         return self._remove(document_id)
 
@@ -92,6 +98,7 @@ class InMemoryKnowledgeRepository(KnowledgeRepository):
     ) -> tuple[TextHit, ...]:
         """See `KnowledgeRepository`."""
         check_page(limit)
+        check_storable(*terms)
         documents = self._open_documents()
         keys = {scope.key for scope in scopes}
         hits = []
@@ -104,6 +111,7 @@ class InMemoryKnowledgeRepository(KnowledgeRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """See `KnowledgeRepository`."""
         check_page(limit)
+        check_storable(after or "")
         documents = self._open_documents()
         ids = nsmallest(limit, (key for key in documents if after is None or key > after))
         return tuple(documents[key] for key in ids)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
 from domain.user import User, fold_name
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict, StorageUnavailable
 from ports.paging import Page, check_page
 from ports.users import UserRepository
@@ -42,14 +43,17 @@ class InMemoryUserRepository(UserRepository):
 
     async def get(self, user_id: str) -> User | None:
         """See `UserRepository`."""
+        check_storable(user_id)
         return self._open_users().get(user_id)
 
     async def get_by_username(self, username: str) -> User | None:
         """See `UserRepository`."""
+        check_storable(username)
         return self._open_users().get(self._by_username.get(fold_name(username), ""))
 
     async def get_by_email(self, email: str) -> User | None:
         """See `UserRepository`."""
+        check_storable(email)
         return self._open_users().get(self._by_email.get(fold_name(email), ""))
 
     async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
@@ -60,6 +64,7 @@ class InMemoryUserRepository(UserRepository):
 
     async def delete(self, user_id: str) -> bool:
         """See `UserRepository`."""
+        check_storable(user_id)
         user = self._open_users().pop(user_id, None)
         if user is None:
             return False
@@ -69,6 +74,7 @@ class InMemoryUserRepository(UserRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
         """See `UserRepository`."""
         check_page(limit)
+        check_storable(after or "")
         users = self._open_users()
         ids = nsmallest(limit, (user_id for user_id in users if after is None or user_id > after))
         return tuple(users[user_id] for user_id in ids)

@@ -1,1 +1,1 @@
-"""Cases and users in PostgreSQL."""
+"""Cases, users and knowledge documents in PostgreSQL."""

@@ -16,7 +16,7 @@ import asyncpg
 
 from adapters.postgres.errors import DRIVER_ERRORS, REPEATABLE, translate
 from adapters.postgres.options import PostgresOptions
-from adapters.postgres.pool import PING_SECONDS, Connection, ConnectionPool, connect_arguments, is_gone
+from adapters.postgres.pool import PING_SECONDS, Connection, ConnectionPool, Hook, connect_arguments, is_gone
 from adapters.postgres.schema import check_server, has_trigrams, is_current, migrate
 from adapters.postgres.sql import Sql
 from ports.errors import StorageUnavailable
@@ -37,8 +37,13 @@ class PostgresDatabase:
         self._transactions: dict[asyncio.Task[object] | None, asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = {}
 
     @classmethod
-    async def open(cls, options: PostgresOptions) -> PostgresDatabase:
+    async def open(
+        cls, options: PostgresOptions, *, prepare: Hook | None = None, setup: Hook | None = None
+    ) -> PostgresDatabase:
         """Reach the database and bring an older or empty one to the current schema.
+
+        With ``prepare`` the schema is another one, which that brings up to date. ``setup`` is called with each new
+        connection.
 
         Several processes may do this at once. Without the extension pg_trgm, and the right to create it, the search
         works without an index; this is logged.
@@ -48,9 +53,9 @@ class PostgresDatabase:
             NotSupported: the server is too old, or the database is not in UTF-8.
             PortError: the database cannot be reached or used; the message says which setting to look at.
         """
-        database = cls(options, await ConnectionPool.open(options))
+        database = cls(options, await ConnectionPool.open(options, setup))
         try:
-            await database._prepare()
+            await database._prepare(prepare)
         except BaseException:
             await database.aclose()
             raise
@@ -151,12 +156,15 @@ class PostgresDatabase:
         """Wait for what is under way and close all connections; a second call does nothing."""
         await self._pool.aclose()
 
-    async def _prepare(self) -> None:
+    async def _prepare(self, prepare: Hook | None) -> None:
         where = self.options.where
         connection = await self._pool.acquire()
         try:
             with self._translated():
                 check_server(connection, where)
+                if prepare is not None:
+                    await prepare(connection)
+                    return
                 if not await is_current(connection):
                     await migrate(self._connect, where)
                 self.has_trigrams = await has_trigrams(connection)
@@ -191,6 +199,10 @@ class PostgresDatabase:
             except DRIVER_ERRORS as error:
                 if changes or attempt > 1 or not is_gone(connection):
                     raise translate(error, self.options, unknown=changes) from error
+            except asyncio.CancelledError:
+                # If the driver has only prepared the statement, the server waits for more and keeps its locks.
+                await _undo(connection, "SELECT 1")
+                raise
             finally:
                 await self._pool.release(connection)
 

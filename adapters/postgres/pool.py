@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any, TypeAlias
 
@@ -14,6 +15,7 @@ from adapters.postgres.options import PostgresOptions
 from ports.errors import StorageUnavailable
 
 Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record] | asyncpg.pool.PoolConnectionProxy[asyncpg.Record]"
+Hook: TypeAlias = Callable[[Connection], Awaitable[None]]
 
 logger = logging.getLogger(__name__)
 
@@ -63,15 +65,21 @@ class ConnectionPool:
         self._closed = False
 
     @classmethod
-    async def open(cls, options: PostgresOptions) -> ConnectionPool:
-        """A pool for the database of the options."""
+    async def open(cls, options: PostgresOptions, setup: Hook | None = None) -> ConnectionPool:
+        """A pool for the database of the options. ``setup`` is called with each new connection."""
+
+        async def initialise(connection: asyncpg.Connection[asyncpg.Record]) -> None:
+            if setup is not None:
+                await setup(connection)
+            await _mark_used(connection)
+
         pool = _DriverPool(
             min_size=0,
             max_size=options.pool_size + options.max_overflow,
             kept=options.pool_size,
             max_queries=50_000,
             max_inactive_connection_lifetime=_SURPLUS_SECONDS,
-            init=_mark_used,
+            init=initialise,
             # The driver ends a transaction that is still open; there is no other state to reset.
             reset=_mark_used,
             loop=None,

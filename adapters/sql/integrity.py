@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
@@ -25,12 +26,19 @@ async def find_damaged_rows(
     after = ""
     try:
         while rows := await fetch(after):
-            for row_key, *values in rows:
-                try:
-                    read(*values)
-                except StorageCorrupt as error:
-                    problems.append(f"{key.table.description}, {key.name} {row_key!r}: {error}")
+            # Documents may be long, and reading a hundred of them would hold up the event loop.
+            problems += await asyncio.to_thread(_damaged, key, read, rows)
             after = rows[-1][0]
     except StorageCorrupt as error:
         problems.append(f"{key.table.description}, after {key.name} {after!r}: {error}")
+    return problems
+
+
+def _damaged(key: Column[str], read: Callable[..., object], rows: Sequence[Sequence[Any]]) -> list[str]:
+    problems = []
+    for row_key, *values in rows:
+        try:
+            read(*values)
+        except StorageCorrupt as error:
+            problems.append(f"{key.table.description}, {key.name} {row_key!r}: {error}")
     return problems

@@ -8,7 +8,9 @@ from typing import Any
 
 from adapters.sql.documents import decode
 from domain.case import Case
+from domain.knowledge import Chunk, KnowledgeDocument
 from domain.message import Message
+from domain.terms import terms
 from domain.user import User, fold_name
 from domain.values import search_text
 from ports.cases import CaseFilter
@@ -58,6 +60,28 @@ def user_columns(user: User, instant: WriteInstant = _as_it_is) -> dict[str, Any
         "username_folded": fold_name(user.username),
         "email_folded": fold_name(user.email),
         "created_at": instant(user.created_at),
+    }
+
+
+def document_columns(document: KnowledgeDocument, instant: WriteInstant = _as_it_is) -> dict[str, Any]:
+    """All columns of a knowledge document but the document and its checksum."""
+    return {
+        "document_id": document.document_id,
+        "version": document.version,
+        "scope_key": document.scope.key,
+        "source_key": document.source_key,
+        "document_type": document.document_type.value,
+        "created_at": instant(document.created_at),
+    }
+
+
+def chunk_columns(chunk: Chunk) -> dict[str, Any]:
+    """All columns of a chunk but the document and its checksum. The terms stand side by side with spaces between."""
+    return {
+        "chunk_id": chunk.chunk_id,
+        "document_id": chunk.document_id,
+        "position": chunk.position,
+        "terms": " ".join(terms(f"{chunk.heading}\n{chunk.text}")),
     }
 
 

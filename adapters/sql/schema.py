@@ -13,9 +13,9 @@ SELECT_REVISION = "SELECT version_num FROM alembic_version"
 class SchemaTooNew(PortError):
     """The database was written by a newer release than this one."""
 
-    def __init__(self, where: str, revision: str) -> None:
+    def __init__(self, where: str, revision: str, newest: str = HEAD) -> None:
         super().__init__(
-            f"{where} has schema revision {revision!r}, this release knows revisions up to {HEAD!r}; "
+            f"{where} has schema revision {revision!r}, this release knows revisions up to {newest!r}; "
             "start the newer release that wrote it, or restore a backup from before the upgrade"
         )
         self.revision = revision

@@ -1,1 +1,1 @@
-"""Cases, users and knowledge in a local SQLite file."""
+"""Cases, users and knowledge in a local SQLite file; sessions and caches in another one."""

@@ -26,6 +26,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from domain.status import CaseStatus
+from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import AlreadyExists, Conflict, StorageCorrupt
 from ports.paging import Page, check_page
@@ -81,6 +82,7 @@ class SqliteCaseRepository(CaseRepository):
 
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""
+        check_storable(case_id)
         return await self._database.read(_get, case_id)
 
     async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
@@ -91,6 +93,7 @@ class SqliteCaseRepository(CaseRepository):
 
     async def delete(self, case_id: str) -> bool:
         """Remove the case; its messages go with it by their foreign key."""
+        check_storable(case_id)
         return await self._database.write(_delete, case_id)
 
     async def search(
@@ -116,14 +119,17 @@ class SqliteCaseRepository(CaseRepository):
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """A page of the messages."""
         check_page(limit, offset)
+        check_storable(case_id)
         return await self._database.read(_get_messages, case_id, limit, offset)
 
     async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
         """Move the last activity forward."""
+        check_storable(case_id)
         return await self._database.write(_touch, case_id, at)
 
     async def get_analytics(self, case_id: str) -> CaseAnalytics | None:
         """The figures of the case."""
+        check_storable(case_id)
         return await self._database.read(_analyse, case_id)
 
     async def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
@@ -133,6 +139,7 @@ class SqliteCaseRepository(CaseRepository):
 
     async def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
         """Cases that were opened in the session."""
+        check_storable(session_id)
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
         check_page(limit, offset)
@@ -146,6 +153,7 @@ class SqliteCaseRepository(CaseRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
         """The next cases by id."""
         check_page(limit)
+        check_storable(after or "")
         return await self._database.read(_scan, after or "", limit)
 
     async def check_health(self) -> None:

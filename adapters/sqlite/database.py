@@ -14,12 +14,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, TypeVar, TypeVarTuple
+from typing import Literal, Protocol, TypeVar, TypeVarTuple
 
 import aiosqlite
 
+from adapters.sqlite import schema
 from adapters.sqlite.errors import translate
-from adapters.sqlite.schema import prepare
 from ports.errors import StorageUnavailable
 
 A = TypeVarTuple("A")
@@ -31,6 +31,14 @@ _JOURNAL_SIZE_LIMIT = 64 * 2**20
 
 # At level DEBUG the driver logs every operation with its arguments, which are the texts of the users.
 logging.getLogger("aiosqlite").setLevel(logging.INFO)
+
+
+class Prepare(Protocol):
+    """Makes a file that is missing, and brings an older one to the schema that this release knows. Blocks."""
+
+    def __call__(self, path: Path, *, busy_timeout: float) -> None:
+        """See to it that the file at ``path`` has the schema."""
+        ...
 
 
 class _Worker(aiosqlite.Connection):
@@ -94,9 +102,15 @@ class SqliteDatabase:
 
     @classmethod
     async def open(
-        cls, path: Path, *, synchronous: Synchronous = "FULL", readers: int = 4, busy_timeout: float = 5.0
+        cls,
+        path: Path,
+        *,
+        prepare: Prepare = schema.prepare,
+        synchronous: Synchronous = "FULL",
+        readers: int = 4,
+        busy_timeout: float = 5.0,
     ) -> SqliteDatabase:
-        """Open the file; one that is missing is made, an older one is brought to the current schema.
+        """Open the file; one that is missing is made, an older one is brought to the current schema by ``prepare``.
 
         With ``synchronous`` FULL an acknowledged write survives a loss of power; with NORMAL the last ones may be lost
         then, but survive a crash of the process. ``busy_timeout`` is in seconds: how long a write waits for another.

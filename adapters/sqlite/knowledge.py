@@ -14,14 +14,15 @@ from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
 from adapters.sql.documents import decode, encode
+from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
 from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import matches, quoted
 from adapters.sqlite.sql import compile_sql
-from domain import terms as domain_terms
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
@@ -105,18 +106,22 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """The document, or None."""
+        check_storable(document_id)
         return await self._database.read(_get, _GET, {"key": document_id})
 
     async def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
         """The document of the scope with this source key."""
+        check_storable(source_key)
         return await self._database.read(_get, _GET_BY_SOURCE, {"scope": scope.key, "source": source_key})
 
     async def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
         """The chunks in the order asked for."""
+        check_storable(*chunk_ids)
         return await self._database.read(_get_chunks, chunk_ids)
 
     async def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
         """All chunks of the document by position."""
+        check_storable(document_id)
         return await self._database.read(_chunks_of, document_id)
 
     async def list(
@@ -129,6 +134,7 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
 
     async def delete(self, document_id: str) -> bool:
         """Remove the document; its chunks go with it by their foreign key."""
+        check_storable(document_id)
         return await self._database.write(_delete, document_id)
 
     async def search(
@@ -141,6 +147,7 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
     ) -> tuple[TextHit, ...]:
         """Chunks of the scopes with one of the terms, ranked by FTS5."""
         check_page(limit)
+        check_storable(*terms)
         match = " OR ".join(map(quoted, filter(_is_term, dict.fromkeys(terms))))
         if not match or not scopes:
             return ()
@@ -150,6 +157,7 @@ class SqliteKnowledgeRepository(KnowledgeRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """The next documents by id."""
         check_page(limit)
+        check_storable(after or "")
         return await self._database.read(_scan, after or "", limit)
 
     async def check_health(self) -> None:
@@ -176,16 +184,7 @@ def _chunk_rows(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
     rows = []
     for chunk in chunks:
         document, digest = encode(chunk)
-        rows.append(
-            {
-                "chunk_id": chunk.chunk_id,
-                "document_id": chunk.document_id,
-                "position": chunk.position,
-                "terms": " ".join(domain_terms.terms(f"{chunk.heading}\n{chunk.text}")),
-                "document_sha256": digest,
-                "document": document,
-            }
-        )
+        rows.append({**chunk_columns(chunk), "document_sha256": digest, "document": document})
     return rows
 
 
@@ -201,13 +200,8 @@ def _save(
     key = {"key": saved.document_id}
     row = {
         **key,
+        **document_columns(saved, to_micros),
         "expected": expected,
-        "document_id": saved.document_id,
-        "version": saved.version,
-        "scope_key": saved.scope.key,
-        "source_key": saved.source_key,
-        "document_type": saved.document_type.value,
-        "created_at": to_micros(saved.created_at),
         "document_sha256": digest,
         "document": text,
     }

@@ -1,8 +1,10 @@
-"""Making a SQLite file, or bringing an older one to the current schema."""
+"""Making a SQLite file for cases, or bringing an older one to the current schema."""
 
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from adapters.sql.migrations import HEAD
@@ -20,6 +22,15 @@ def prepare(path: Path, *, busy_timeout: float) -> None:
         SchemaTooNew: a newer release wrote the file.
         PortError: the file cannot be opened or written, or is no database.
     """
+    with existing(path, busy_timeout) as connection:
+        if _revision(connection) != HEAD:
+            connection.execute("PRAGMA journal_mode=WAL")
+            _migrate(connection, path)
+
+
+@contextmanager
+def existing(path: Path, busy_timeout: float) -> Iterator[sqlite3.Connection]:
+    """A connection to the file, which is made if it is missing; errors of the driver leave as errors of the ports."""
     try:
         # Nobody else may read the texts; the files that SQLite puts beside this one get the same permissions.
         path.touch(mode=0o600)
@@ -28,9 +39,7 @@ def prepare(path: Path, *, busy_timeout: float) -> None:
     try:
         connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None)
         try:
-            if _revision(connection) != HEAD:
-                connection.execute("PRAGMA journal_mode=WAL")
-                _migrate(connection, path)
+            yield connection
         finally:
             connection.close()
     except sqlite3.Error as error:

@@ -19,6 +19,7 @@ from adapters.sqlite.database import SqliteDatabase, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.sql import compile_sql
 from domain.user import User, fold_name
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
 from ports.users import UserRepository
@@ -60,14 +61,17 @@ class SqliteUserRepository(UserRepository):
 
     async def get(self, user_id: str) -> User | None:
         """The user, or None."""
+        check_storable(user_id)
         return await self._database.read(_get, _GET, user_id)
 
     async def get_by_username(self, username: str) -> User | None:
         """The user with this name."""
+        check_storable(username)
         return await self._database.read(_get, _GET_BY_USERNAME, fold_name(username))
 
     async def get_by_email(self, email: str) -> User | None:
         """The user with this address."""
+        check_storable(email)
         return await self._database.read(_get, _GET_BY_EMAIL, fold_name(email))
 
     async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
@@ -77,11 +81,13 @@ class SqliteUserRepository(UserRepository):
 
     async def delete(self, user_id: str) -> bool:
         """Remove the user."""
+        check_storable(user_id)
         return await self._database.write(_delete, user_id)
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
         """The next users by id."""
         check_page(limit)
+        check_storable(after or "")
         return await self._database.read(_scan, after or "", limit)
 
     async def check_health(self) -> None:

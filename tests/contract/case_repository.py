@@ -4,7 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ports.cases import CaseRepository
+from domain.errors import InvalidInput
+from ports.cases import CaseFilter, CaseRepository
 from ports.errors import StorageUnavailable
 from tests.builders import AT, a_case, a_full_case, a_message, an_id, later
 from tests.contract.cases.bulk import CaseBulkTests
@@ -13,6 +14,7 @@ from tests.contract.cases.messages import CaseMessageTests
 from tests.contract.cases.saving import CaseSavingTests
 from tests.contract.cases.search import CaseSearchTests
 from tests.contract.cases.transactions import Abort, CaseTransactionTests, snapshot
+from tests.contract.data import UNSTORABLE_TEXTS
 from tests.contract.guard import ContractTests
 
 Reopen = Callable[[], Awaitable[CaseRepository]]
@@ -84,6 +86,25 @@ class CaseRepositoryContractTests(
         again = await reopen()
         assert await again.get(an_id("case", 7)) == a_case(7, version=1)
         assert await again.get(an_id("case", 8)) is None
+
+    @pytest.mark.parametrize("text", UNSTORABLE_TEXTS.values(), ids=UNSTORABLE_TEXTS)
+    async def test_text_that_cannot_be_stored_is_refused(self, repository: CaseRepository, text: str) -> None:
+        """Nothing can have such an id or name, and no error of an engine tells so."""
+        operations: list[Callable[[], Awaitable[object]]] = [
+            lambda: repository.get(text),
+            lambda: repository.delete(text),
+            lambda: repository.get_messages(text),
+            lambda: repository.update_activity_timestamp(text, AT),
+            lambda: repository.get_analytics(text),
+            lambda: repository.find_by_session(text),
+            lambda: repository.scan(after=text),
+            lambda: repository.search(text),
+            lambda: repository.list(CaseFilter(user_id=text)),
+            lambda: repository.list(CaseFilter(organization_id=text)),
+        ]
+        for operation in operations:
+            with pytest.raises(InvalidInput):
+                await operation()
 
     async def test_close_refuses_every_call(
         self, repository: CaseRepository, close: Callable[[], Awaitable[None]]

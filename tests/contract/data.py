@@ -43,6 +43,9 @@ REFUSED_TEXTS: dict[str, str] = {
 }
 """Texts that no title, description or message may have."""
 
+UNSTORABLE_TEXTS = {name: REFUSED_TEXTS[name] for name in ("nul", "lone-high-surrogate", "lone-low-surrogate")}
+"""Texts that not every engine can hold, so that nothing has such an id or name."""
+
 LEGAL_NUMBERS: dict[str, float] = {
     "zero": 0,
     "int64-max": 2**63 - 1,

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from domain.errors import InvalidInput
 from domain.knowledge import GLOBAL
 from ports.errors import StorageUnavailable
 from ports.knowledge import KnowledgeRepository
 from ports.paging import Page
 from tests.builders import an_id
+from tests.contract.data import UNSTORABLE_TEXTS
 from tests.contract.guard import ContractTests
 from tests.contract.knowledge.documents import KnowledgeDocumentTests
 from tests.contract.knowledge.lists import KnowledgeListTests
@@ -52,6 +54,22 @@ class KnowledgeRepositoryContractTests(KnowledgeDocumentTests, KnowledgeListTest
         assert await again.search(["alpha"], [GLOBAL]) == hits
         assert (await again.save(saved, chunks(1, "delta"))).version == 2
         assert await again.search(["alpha"], [GLOBAL]) == ()
+
+    @pytest.mark.parametrize("text", UNSTORABLE_TEXTS.values(), ids=UNSTORABLE_TEXTS)
+    async def test_text_that_cannot_be_stored_is_refused(self, repository: KnowledgeRepository, text: str) -> None:
+        """Nothing can have such an id or name, and no error of an engine tells so."""
+        operations: list[Callable[[], Awaitable[object]]] = [
+            lambda: repository.get(text),
+            lambda: repository.get_by_source(GLOBAL, text),
+            lambda: repository.get_chunks([text]),
+            lambda: repository.chunks_of(text),
+            lambda: repository.delete(text),
+            lambda: repository.search([text], [GLOBAL]),
+            lambda: repository.scan(after=text),
+        ]
+        for operation in operations:
+            with pytest.raises(InvalidInput):
+                await operation()
 
     async def test_close_refuses_every_call(
         self, repository: KnowledgeRepository, close: Callable[[], Awaitable[None]]

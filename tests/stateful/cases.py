@@ -15,7 +15,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from domain.status import CaseStatus
-from domain.values import search_text
+from domain.values import check_storable, search_text
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
@@ -50,17 +50,20 @@ class CaseModel:
         return self.cases[case.case_id]
 
     def get(self, case_id: str) -> Case | None:
+        check_storable(case_id)
         return self.cases.get(case_id)
 
     def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
         return self._page([case for case in self.cases.values() if _matches(case, filter)], limit, offset)
 
     def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
+        check_storable(session_id)
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
         return self._page([case for case in self.cases.values() if case.opened_in_session == session_id], limit, offset)
 
     def delete(self, case_id: str) -> bool:
+        check_storable(case_id)
         self.messages.pop(case_id, None)
         return self.cases.pop(case_id, None) is not None
 
@@ -99,20 +102,24 @@ class CaseModel:
         return True
 
     def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
+        check_storable(case_id)
         check_page(limit, offset)
         messages = self.messages.get(case_id, [])
         return Page(tuple(messages[offset : offset + limit]), len(messages))
 
     def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
+        check_storable(case_id)
         if case := self.cases.get(case_id):
             self.cases[case_id] = case.replace(last_activity_at=max(at, case.last_activity_at))
         return case is not None
 
     def get_analytics(self, case_id: str) -> CaseAnalytics | None:
+        check_storable(case_id)
         case = self.cases.get(case_id)
         return analyse(case) if case else None
 
     def cleanup_expired(self, closed_before: datetime, *, batch_size: int = 100) -> tuple[str, ...]:
+        check_page(batch_size)
         expired = sorted(
             (case.closed_at, case.case_id)
             for case in self.cases.values()
@@ -123,6 +130,8 @@ class CaseModel:
         return tuple(case_id for _, case_id in expired)
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
+        check_storable(after or "")
+        check_page(limit)
         return tuple(self.cases[case_id] for case_id in sorted(self.cases) if case_id > (after or ""))[:limit]
 
     @staticmethod

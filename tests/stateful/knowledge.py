@@ -12,6 +12,7 @@ from hypothesis.stateful import invariant, rule
 
 from domain.knowledge import GLOBAL, WITHDRAWN, Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.terms import terms
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
@@ -41,17 +42,21 @@ class KnowledgeModel:
         return self.documents[document.document_id]
 
     def get(self, document_id: str) -> KnowledgeDocument | None:
+        check_storable(document_id)
         return self.documents.get(document_id)
 
     def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
+        check_storable(source_key)
         found = (each for each in self.documents.values() if (each.scope, each.source_key) == (scope, source_key))
         return next(found, None)
 
     def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
+        check_storable(*chunk_ids)
         known = {chunk.chunk_id: chunk for chunk in self.all_chunks()}
         return tuple(known[chunk_id] for chunk_id in chunk_ids if chunk_id in known)
 
     def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
+        check_storable(document_id)
         return self.chunks.get(document_id, ())
 
     def list(
@@ -67,6 +72,7 @@ class KnowledgeModel:
         return Page(tuple(found[offset : offset + limit]), len(found))
 
     def delete(self, document_id: str) -> bool:
+        check_storable(document_id)
         self.chunks.pop(document_id, None)
         return self.documents.pop(document_id, None) is not None
 
@@ -78,6 +84,8 @@ class KnowledgeModel:
         document_types: Sequence[KnowledgeType] = (),
         limit: int = 20,
     ) -> tuple[TextHit, ...]:
+        check_page(limit)
+        check_storable(*query)
         store = list(self.all_chunks())
         hits = []
         for chunk in store:
@@ -85,9 +93,11 @@ class KnowledgeModel:
             allowed = document.scope in scopes and (not document_types or document.document_type in document_types)
             if allowed and set(query) & set(terms(f"{chunk.heading}\n{chunk.text}")):
                 hits.append(TextHit(chunk, bm25(query, chunk, store)))
-        return tuple(sorted(hits, key=_best_first)[:limit])
+        return tuple(sorted(hits, key=best_first)[:limit])
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
+        check_storable(after or "")
+        check_page(limit)
         return tuple(self.documents[each] for each in sorted(self.documents) if each > (after or ""))[:limit]
 
     def all_chunks(self) -> Sequence[Chunk]:
@@ -95,7 +105,7 @@ class KnowledgeModel:
         return [chunk for parts in self.chunks.values() for chunk in parts]
 
 
-def _best_first(hit: TextHit) -> tuple[float, str]:
+def best_first(hit: TextHit) -> tuple[float, str]:
     # Sums of the same terms may differ in their last digits; the adapters add up in another order than the model.
     return -round(hit.score, 9), hit.chunk.chunk_id
 
@@ -139,6 +149,19 @@ class Write:
         return call("save", document, chunks(document, *self.texts, heading=self.heading))
 
 
+writes = st.builds(
+    Write,
+    numbers,
+    scopes,
+    types,
+    source_keys,
+    st.just("") | texts,
+    st.lists(texts, max_size=4),
+    st.integers(0, 2),
+    st.sampled_from([0, 0, 0, 0, -1, 1]),
+)
+
+
 class KnowledgeRepositoryMachine(StoreMachine[KnowledgeRepository, KnowledgeModel]):
     """Writers, readers, searches and restarts in any order."""
 
@@ -154,21 +177,9 @@ class KnowledgeRepositoryMachine(StoreMachine[KnowledgeRepository, KnowledgeMode
         assert isinstance(actual, tuple)
         assert list(actual) == sorted(actual, key=lambda hit: (-hit.score, hit.chunk.chunk_id))
         assert [hit.score for hit in actual] == pytest.approx([hit.score for hit in expected], rel=1e-6, abs=1e-9)
-        assert [hit.chunk for hit in sorted(actual, key=_best_first)] == [hit.chunk for hit in expected]
+        assert [hit.chunk for hit in sorted(actual, key=best_first)] == [hit.chunk for hit in expected]
 
-    @rule(
-        command=st.builds(
-            Write,
-            numbers,
-            scopes,
-            types,
-            source_keys,
-            st.just("") | texts,
-            st.lists(texts, max_size=4),
-            st.integers(0, 2),
-            st.sampled_from([0, 0, 0, 0, -1, 1]),
-        )
-    )
+    @rule(command=writes)
     def write(self, command: Command[KnowledgeModel]) -> None:
         """Save a document with its chunks."""
         self.step(command)

@@ -3,3 +3,6 @@
 from hypothesis import settings
 
 MACHINE_SETTINGS = settings(stateful_step_count=50 if settings().max_examples >= 1000 else 30)
+
+AGREEMENT_SETTINGS = settings(max_examples=10_000 if settings().max_examples >= 1000 else 200)
+"""How many lists of commands all adapters of a port answer."""

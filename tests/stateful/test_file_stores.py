@@ -21,7 +21,7 @@ class FileKeyValueMachine(DurableKeyValueMachine):
         super().__init__()
         self.folder = tempfile.TemporaryDirectory()
 
-    def open_store(self) -> CacheStore:
+    async def open_store(self) -> CacheStore:
         return FileSessionStore(Path(self.folder.name), self.clock)
 
     async def close_store(self, store: CacheStore) -> None:

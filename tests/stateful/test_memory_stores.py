@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(600)
 
 
 class MemoryKeyValueMachine(KeyValueMachine):
-    def open_store(self) -> CacheStore:
+    async def open_store(self) -> CacheStore:
         return InMemorySessionStore(self.clock)
 
 

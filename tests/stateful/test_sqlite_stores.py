@@ -12,8 +12,11 @@ from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
 from adapters.sqlite.knowledge import SqliteKnowledgeRepository
 from adapters.sqlite.schema import prepare
+from adapters.sqlite.sessions import SqliteSessionStore, open_session_database
 from adapters.sqlite.users import SqliteUserRepository
+from ports.sessions import CacheStore
 from tests.stateful.cases import CaseRepositoryMachine, CaseValuesMachine
+from tests.stateful.key_value import DurableKeyValueMachine
 from tests.stateful.knowledge import KnowledgeRepositoryMachine
 from tests.stateful.machine import ONE_STEP
 from tests.stateful.profiles import MACHINE_SETTINGS
@@ -74,6 +77,24 @@ class SqliteKnowledgeMachine(InFile, KnowledgeRepositoryMachine):
     repository = SqliteKnowledgeRepository
 
 
+class SqliteKeyValueMachine(DurableKeyValueMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+
+    async def open_store(self) -> CacheStore:
+        database = await open_session_database(Path(self.folder.name, "sessions.db"), readers=1)
+        return SqliteSessionStore(database, self.clock)
+
+    async def close_store(self, store: CacheStore) -> None:
+        assert isinstance(store, SqliteSessionStore)
+        await store.aclose()
+
+    def teardown(self) -> None:
+        super().teardown()
+        self.folder.cleanup()
+
+
 TestSqliteCases = SqliteCaseMachine.TestCase
 TestSqliteCases.settings = MACHINE_SETTINGS
 TestSqliteCaseValues = SqliteCaseValuesMachine.TestCase
@@ -82,3 +103,5 @@ TestSqliteUsers = SqliteUserMachine.TestCase
 TestSqliteUsers.settings = MACHINE_SETTINGS
 TestSqliteKnowledge = SqliteKnowledgeMachine.TestCase
 TestSqliteKnowledge.settings = MACHINE_SETTINGS
+TestSqliteKeyValue = SqliteKeyValueMachine.TestCase
+TestSqliteKeyValue.settings = MACHINE_SETTINGS

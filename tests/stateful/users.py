@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from domain.user import User, fold_name
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
 from ports.users import UserRepository
@@ -38,12 +39,15 @@ class UserModel:
         return self.users[user.user_id]
 
     def get(self, user_id: str) -> User | None:
+        check_storable(user_id)
         return self.users.get(user_id)
 
     def get_by_username(self, username: str) -> User | None:
+        check_storable(username)
         return next((user for user in self.users.values() if fold_name(user.username) == fold_name(username)), None)
 
     def get_by_email(self, email: str) -> User | None:
+        check_storable(email)
         return next((user for user in self.users.values() if fold_name(user.email) == fold_name(email)), None)
 
     def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
@@ -52,9 +56,12 @@ class UserModel:
         return Page(tuple(ordered[offset : offset + limit]), len(ordered))
 
     def delete(self, user_id: str) -> bool:
+        check_storable(user_id)
         return self.users.pop(user_id, None) is not None
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
+        check_storable(after or "")
+        check_page(limit)
         return tuple(self.users[user_id] for user_id in sorted(self.users) if user_id > (after or ""))[:limit]
 
 
@@ -91,25 +98,27 @@ class Edit:
         return call("save", read.replace(**self.changes, version=max(0, read.version + self.ahead)))
 
 
+sign_ups = st.builds(SignUp, numbers, usernames, st.integers(0, 2))
+edits = st.builds(
+    Edit,
+    numbers,
+    st.fixed_dictionaries({"username": usernames}) | st.fixed_dictionaries({"email": emails}),
+    st.sampled_from([0, 0, 0, -1, 1]),
+)
+
+
 class UserRepositoryMachine(StoreMachine[UserRepository, UserModel]):
     """Writers, readers, races for a name and restarts in any order."""
 
     def new_model(self) -> UserModel:
         return UserModel()
 
-    @rule(command=st.builds(SignUp, numbers, usernames, st.integers(0, 2)))
+    @rule(command=sign_ups)
     def sign_up(self, command: Command[UserModel]) -> None:
         """A new user."""
         self.step(command)
 
-    @rule(
-        command=st.builds(
-            Edit,
-            numbers,
-            st.fixed_dictionaries({"username": usernames}) | st.fixed_dictionaries({"email": emails}),
-            st.sampled_from([0, 0, 0, -1, 1]),
-        )
-    )
+    @rule(command=edits)
     def edit(self, command: Command[UserModel]) -> None:
         """Another name or address."""
         self.step(command)

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import invariant, rule
 
 from domain.filter import Filter, MetadataValue, matches, parse_filter
+from domain.values import normalise_text
 from ports.errors import NotFound
+from ports.paging import check_page
 from ports.vectors import Vector, VectorHit, VectorRecord, VectorStore, check_query, check_records
 from tests.contract.vectors.data import DIMENSION, SPACE, a_vector, stored
 from tests.contract.vectors.filtering import filters, metadata
@@ -52,6 +54,7 @@ class VectorStoreModel:
         embeddings: Sequence[Vector] | None = None,
         metadatas: Sequence[Metadata] | None = None,
     ) -> None:
+        ids = [normalise_text(record_id) for record_id in ids]
         for record_id in ids:
             if record_id not in self.records:
                 raise NotFound("vector record", record_id)
@@ -64,16 +67,20 @@ class VectorStoreModel:
         )
 
     def delete(self, ids: Sequence[str]) -> int:
-        return sum(self.records.pop(record_id, None) is not None for record_id in ids)
+        names = [normalise_text(record_id) for record_id in ids]
+        return sum(self.records.pop(name, None) is not None for name in names)
 
     def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
-        return tuple(self.records[record_id] for record_id in ids if record_id in self.records)
+        names = [normalise_text(record_id) for record_id in ids]
+        return tuple(self.records[name] for name in names if name in self.records)
 
     def count(self, where: Filter | None = None) -> int:
         return len(self.passing(where))
 
     def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
-        return tuple(self.records[key] for key in sorted(self.records) if after is None or key > after)[:limit]
+        check_page(limit)
+        start = None if after is None else normalise_text(after)
+        return tuple(self.records[key] for key in sorted(self.records) if start is None or key > start)[:limit]
 
     def query(self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None) -> tuple[VectorHit, ...]:
         check_query(query_embedding, DIMENSION, n_results)

@@ -1,1 +1,1 @@
-"""Tests of the embedded Chroma."""
+"""Tests of the embedded Chroma and of the Chroma server."""

@@ -6,8 +6,10 @@ import pytest
 
 from adapters.postgres.cases import PostgresCaseRepository
 from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.knowledge import PostgresKnowledgeRepository
 from adapters.postgres.users import PostgresUserRepository
 from tests.contract.case_repository import CaseRepositoryContractTests
+from tests.contract.knowledge_repository import KnowledgeRepositoryContractTests
 from tests.contract.user_repository import UserRepositoryContractTests
 
 pytestmark = pytest.mark.postgres
@@ -56,6 +58,31 @@ class TestPostgresUserRepository(UserRepositoryContractTests):
 
         async def close_and_open() -> PostgresUserRepository:
             return PostgresUserRepository(await open_again())
+
+        return close_and_open
+
+    @pytest.fixture
+    def close(self, database: PostgresDatabase) -> Callable[[], Awaitable[None]]:
+        """Close the database: it may serve several repositories, so none of them closes it."""
+        return database.aclose
+
+
+class TestPostgresKnowledgeRepository(KnowledgeRepositoryContractTests):
+    """The contract, on a server."""
+
+    adapter = "postgres"
+
+    @pytest.fixture
+    def repository(self, database: PostgresDatabase) -> PostgresKnowledgeRepository:
+        """An empty store."""
+        return PostgresKnowledgeRepository(database)
+
+    @pytest.fixture
+    def reopen(self, open_again: Open) -> Callable[[], Awaitable[PostgresKnowledgeRepository]]:
+        """Close the database and open it again."""
+
+        async def close_and_open() -> PostgresKnowledgeRepository:
+            return PostgresKnowledgeRepository(await open_again())
 
         return close_and_open
 

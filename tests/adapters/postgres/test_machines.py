@@ -1,4 +1,4 @@
-"""The state machines of cases and users in PostgreSQL."""
+"""The state machines of the repositories in PostgreSQL."""
 
 from typing import Any, ClassVar
 
@@ -8,10 +8,12 @@ from hypothesis.stateful import rule
 
 from adapters.postgres.cases import PostgresCaseRepository
 from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.knowledge import PostgresKnowledgeRepository
 from adapters.postgres.options import PostgresOptions
 from adapters.postgres.users import PostgresUserRepository
 from tests.adapters.postgres.conftest import EMPTY
 from tests.stateful.cases import CaseRepositoryMachine, CaseValuesMachine
+from tests.stateful.knowledge import KnowledgeRepositoryMachine
 from tests.stateful.machine import ONE_STEP
 from tests.stateful.profiles import MACHINE_SETTINGS
 from tests.stateful.users import UserRepositoryMachine
@@ -69,9 +71,22 @@ class PostgresUserMachine(OnServer, UserRepositoryMachine):
     repository = PostgresUserRepository
 
 
+class PostgresKnowledgeMachine(OnServer, KnowledgeRepositoryMachine):
+    repository = PostgresKnowledgeRepository
+
+    def teardown(self) -> None:
+        """The index fits whatever the steps have left."""
+        try:
+            assert self.run(self.repository(self._database).check_integrity()) == []
+        finally:
+            super().teardown()
+
+
 TestPostgresCases = PostgresCaseMachine.TestCase
 TestPostgresCases.settings = MACHINE_SETTINGS
 TestPostgresCaseValues = PostgresCaseValuesMachine.TestCase
 TestPostgresCaseValues.settings = ONE_STEP
 TestPostgresUsers = PostgresUserMachine.TestCase
 TestPostgresUsers.settings = MACHINE_SETTINGS
+TestPostgresKnowledge = PostgresKnowledgeMachine.TestCase
+TestPostgresKnowledge.settings = MACHINE_SETTINGS

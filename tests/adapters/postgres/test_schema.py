@@ -32,6 +32,9 @@ pytestmark = pytest.mark.postgres
 
 NewDatabase = Callable[..., str]
 
+FULL_TEXT_TABLES = ("knowledge_postings", "knowledge_totals")
+"""Made by a migration for this dialect alone, as SQLite keeps its indexes in tables of FTS5."""
+
 SCHEMA = """
     SELECT relname, relkind::text, attname, format_type(atttypid, atttypmod), attnotnull, collname,
            pg_get_expr(adbin, adrelid), pg_get_indexdef(pg_class.oid)
@@ -87,7 +90,7 @@ async def test_migrated_schema_is_the_declared_one(current: str) -> None:
 
     def differences(connection: Connection) -> list[Any]:
         def is_declared(_object: object, name: str | None, *_: object) -> bool:
-            return name not in SEARCH_INDEXES
+            return name not in SEARCH_INDEXES and not any(table in (name or "") for table in FULL_TEXT_TABLES)
 
         options = {"include_object": is_declared, "compare_type": True}
         return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
@@ -108,6 +111,9 @@ async def test_every_step_leads_to_the_same_schema(empty: str, current: str) -> 
     assert await fetch(empty, SCHEMA) == await fetch(current, SCHEMA)
 
 
+@pytest.mark.quirk(
+    "PostgreSQL", "text is ordered by the locale of the database, so pages by id would differ from those of others"
+)
 async def test_ids_are_ordered_by_code_points(current: str) -> None:
     """Every id that pages are ordered by has the collation C, whatever the locale of the database is."""
     ids = ("case_id", "message_id", "user_id", "document_id", "chunk_id")

@@ -1,16 +1,13 @@
 """A writer that is killed loses nothing that it has acknowledged."""
 
 import asyncio
-import multiprocessing
-import shutil
-from collections.abc import Iterator
-from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
 from random import Random
 
 from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
+from tests.adapters.sqlite.killed import acknowledged_until_killed, copy_files
 from tests.builders import a_case, a_message, an_id, later
 
 KILLS = 25
@@ -33,24 +30,6 @@ def write_until_killed(path: Path, first_message: int, acknowledge: Connection) 
             number += 1
 
     asyncio.run(work())
-
-
-def acknowledged_until_killed(path: Path, first_message: int, writes: int) -> Iterator[tuple[str, str, object]]:
-    """What a writer acknowledges that is killed after some writes."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["adapters.sqlite.cases", "tests.builders"])
-    ours, theirs = context.Pipe(duplex=False)
-    writer = context.Process(target=write_until_killed, args=(path, first_message, theirs), daemon=True)
-    writer.start()
-    theirs.close()
-    with ours, suppress(EOFError):
-        for _ in range(writes):
-            yield ours.recv()
-        writer.kill()
-        while True:
-            yield ours.recv()
-    writer.join()
-    writer.close()
 
 
 async def check(path: Path, versions: dict[str, int], messages: dict[str, list[str]]) -> None:
@@ -76,15 +55,14 @@ def test_nothing_acknowledged_is_lost(path: Path) -> None:
     versions: dict[str, int] = {}
     messages: dict[str, list[str]] = {}
     for kill in range(KILLS):
-        for kind, case_id, value in acknowledged_until_killed(path, 1 + 1000 * kill, random.randint(1, 30)):
+        for kind, case_id, value in acknowledged_until_killed(
+            write_until_killed, path, 1 + 1000 * kill, writes=random.randint(1, 30)
+        ):
             if kind == "version":
                 assert isinstance(value, int)
                 versions[case_id] = value
             else:
                 messages.setdefault(case_id, []).append(str(value))
-        # A copy is examined, so that the next writer finds the log as the killed one left it.
-        for file in path.parent.glob(f"{path.name}*"):
-            shutil.copy(file, path.parent / f"copy{file.name.removeprefix(path.name)}")
-        asyncio.run(check(path.parent / "copy", versions, messages))
+        asyncio.run(check(copy_files(path), versions, messages))
     assert sum(map(len, messages.values())) > KILLS
     assert len(versions) == CASES

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from domain.glob import escape_glob, glob_pattern
+from domain.glob import escape_glob, glob_pattern, literal_prefix
 
 MATCHES = [
     ("user:1", "user:1"),
@@ -81,6 +81,31 @@ def test_escaped_text_matches_only_itself(text: str, other: str) -> None:
     pattern = glob_pattern(escape_glob(text))
     assert pattern.fullmatch(text)
     assert bool(pattern.fullmatch(other)) == (text == other)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "prefix"),
+    [
+        ("", ""),
+        ("user:1", "user:1"),
+        ("user:*:x", "user:"),
+        ("a?b", "a"),
+        ("a[b]", "a"),
+        ("*", ""),
+        ("a]b^c-d", "a]b^c-d"),
+        ("a\\*b*", "a*b"),
+        ("\\\\*", "\\"),
+        ("a\\", "a\\"),
+    ],
+)
+def test_literal_prefix(pattern: str, prefix: str) -> None:
+    assert literal_prefix(pattern) == prefix
+
+
+@given(pattern=st.text("ab*?[]^-\\", max_size=6), text=st.text("ab]^-\\", max_size=5))
+def test_what_a_pattern_matches_begins_with_its_literal_prefix(text: str, pattern: str) -> None:
+    if glob_pattern(pattern).fullmatch(text):
+        assert text.startswith(literal_prefix(pattern))
 
 
 def test_a_pattern_of_many_stars_does_not_explode() -> None:

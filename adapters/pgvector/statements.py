@@ -1,0 +1,134 @@
+"""The SQL of one collection."""
+# Written into it are the quoted names of the collection and numbers that are computed here; values are bound.
+# ruff: noqa: S608
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from adapters.pgvector.collection import Collection
+from adapters.pgvector.where import Parameters, to_sql
+from adapters.postgres.sql import Sql
+from domain.filter import Filter
+
+EXACT_ROWS = 2_000
+"""Up to so many records that pass a filter are compared one by one: as fast as the index, and complete."""
+
+_WIDTH = 100
+"""How many candidates a walk through the index keeps in view (``ef_search``); at least as many as are asked for."""
+_MAX_WIDTH = 1_000
+
+_STEPS = 20_000
+"""After so many visited records a walk ends; what it has not found by then is cheaper to find without the index."""
+
+_COLUMNS = "id, document, metadata::text AS metadata, embedding"
+
+Bound = tuple[Sql, dict[str, Any]]
+"""A statement and the values of its parameters."""
+
+
+class Statements:
+    """What is sent to the server. Locks are taken in the order of ids, so that no two writers wait for each other."""
+
+    def __init__(self, collection: Collection) -> None:
+        table = collection.table
+        self._collection = collection
+        self.add: Final = Sql(
+            f"""
+            INSERT INTO {table} AS old (id, document, metadata, embedding)
+            SELECT id, document, metadata::jsonb, embedding
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::vector[]) AS new (id, document, metadata, embedding)
+            ORDER BY id COLLATE "C"
+            ON CONFLICT (id) DO UPDATE
+            SET document = excluded.document, metadata = excluded.metadata, embedding = excluded.embedding
+            """,
+            ("ids", "documents", "metadatas", "embeddings"),
+        )
+        self.lock: Final = Sql(f"SELECT id FROM {table} WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE", ("ids",))
+        self.update: Final = Sql(
+            f"""
+            UPDATE {table} AS old
+            SET document = coalesce(new.document, old.document),
+                metadata = coalesce(new.metadata::jsonb, old.metadata),
+                embedding = coalesce(new.embedding, old.embedding)
+            FROM unnest($1::text[], $2::text[], $3::text[], $4::vector[]) AS new (id, document, metadata, embedding)
+            WHERE old.id = new.id
+            """,
+            ("ids", "documents", "metadatas", "embeddings"),
+        )
+        self.delete: Final = Sql(
+            f"""
+            WITH locked AS (SELECT id FROM {table} WHERE id = ANY ($1::text[]) ORDER BY id FOR UPDATE),
+            deleted AS (DELETE FROM {table} AS old USING locked WHERE old.id = locked.id RETURNING old.id)
+            SELECT count(*) FROM deleted
+            """,
+            ("ids",),
+        )
+        self.get: Final = Sql(f"SELECT {_COLUMNS} FROM {table} WHERE id = ANY ($1::text[])", ("ids",))
+        self.first_page: Final = Sql(f"SELECT {_COLUMNS} FROM {table} ORDER BY id LIMIT $1", ("limit",))
+        self.next_page: Final = Sql(
+            f"SELECT {_COLUMNS} FROM {table} WHERE id > $1 ORDER BY id LIMIT $2", ("after", "limit")
+        )
+
+    def count(self, where: Filter | None) -> Bound:
+        """How many records pass."""
+        parameters = Parameters()
+        condition = to_sql(where, parameters)
+        return _bound(f"SELECT count(*) FROM {self._collection.table} WHERE {condition}", parameters)
+
+    def passing(self, where: Filter | None, limit: int) -> Bound:
+        """How many records pass; no more than ``limit`` are counted."""
+        parameters = Parameters()
+        condition = to_sql(where, parameters)
+        passing = f"SELECT FROM {self._collection.table} WHERE {condition} LIMIT {limit}"
+        return _bound(f"SELECT count(*) FROM ({passing}) AS passing", parameters)
+
+    def compare_all(self, vector: object, limit: int, where: Filter | None) -> Bound:
+        """The nearest records of all that pass."""
+        parameters = Parameters()
+        query = parameters.bind(vector)
+        condition = to_sql(where, parameters)
+        # No index is made for a sum, so none is used.
+        return _bound(
+            f"""
+            SELECT {_COLUMNS} FROM {self._collection.table} WHERE {condition}
+            ORDER BY (embedding <=> {query}) + 0, id LIMIT {limit}
+            """,
+            parameters,
+        )
+
+    def walk_index(self, vector: object, limit: int, where: Filter | None) -> Bound:
+        """The nearest records that a walk through the index finds; those that pass are taken until there are enough.
+
+        The settings of the walk hold for this statement alone, so they work behind a pooler, too. PostgreSQL evaluates
+        them before the walk begins, because without them there is no row. ``relaxed_order`` gives back what
+        ``strict_order`` drops: a record that is found late, but nearer than the ones before. The order is decided by
+        who asks.
+        """
+        parameters = Parameters()
+        query = parameters.bind(vector)
+        condition = to_sql(where, parameters)
+        indexed = self._collection.indexed
+        settings = {
+            "hnsw.ef_search": max(_WIDTH, min(limit, _MAX_WIDTH)),
+            "hnsw.iterative_scan": "relaxed_order",
+            "hnsw.max_scan_tuples": _STEPS,
+            "hnsw.scan_mem_multiplier": 8,
+        }
+        chosen = " || ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+        # OFFSET 0 keeps the condition out of the walk, and COALESCE its estimate: were it taken to be selective, all
+        # records would be read and sorted instead.
+        return _bound(
+            f"""
+            SELECT {_COLUMNS} FROM (
+                SELECT * FROM {self._collection.table} WHERE (SELECT {chosen}) IS NOT NULL
+                ORDER BY {indexed("embedding")} <=> {indexed(f"{query}::vector")} OFFSET 0
+            ) AS near
+            WHERE coalesce({condition}, false) LIMIT {limit}
+            """,
+            parameters,
+        )
+
+
+def _bound(text: str, parameters: Parameters) -> Bound:
+    return Sql(text, tuple(parameters.values)), parameters.values

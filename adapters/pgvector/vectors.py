@@ -1,0 +1,265 @@
+"""The port of the vectors on PostgreSQL with pgvector."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import asyncpg
+import numpy as np
+from pgvector import Vector as PgVector
+
+from adapters.pgvector.collection import Collection, prepare
+from adapters.pgvector.encoding import metadata_from_json, metadata_to_json, register_vectors
+from adapters.pgvector.integrity import find_problems
+from adapters.pgvector.statements import EXACT_ROWS, Statements
+from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.options import PostgresOptions
+from domain.filter import Filter, MetadataValue
+from domain.values import normalise_text
+from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
+from ports.errors import NotFound
+from ports.paging import check_page
+from ports.vectors import (
+    EmbeddingSpace,
+    Vector,
+    VectorHit,
+    VectorRecord,
+    VectorStore,
+    check_query,
+    check_records,
+    check_update,
+)
+
+BATCH = 100
+"""Records that are written by one statement."""
+MARGINS = (32, 1000)
+"""How many more candidates are taken than wanted: some may be as near as the last one. If all are, even more."""
+_TOLERANCE = 1e-5
+"""The error of the server's 32-bit distances."""
+_INLINE = 25_000
+"""Up to so many components are converted at once, in a few milliseconds; more of them in a thread."""
+_INLINE_DISTANCES = 250_000
+"""The same for computing distances."""
+
+_Row = tuple[str, str, str, PgVector]
+
+
+class PgVectorStore(VectorStore, SupportsHealth, SupportsIntegrityCheck, Closeable):
+    """Keeps vectors in one table of a database. Each call that writes happens as a whole or not at all.
+
+    A negative zero in metadata comes back as zero.
+    """
+
+    def __init__(self, database: PostgresDatabase, collection: Collection) -> None:
+        """Made by `open`."""
+        self._database = database
+        self._collection = collection
+        self._statements = Statements(collection)
+
+    @classmethod
+    async def open(cls, options: PostgresOptions, collection: str, space: EmbeddingSpace) -> PgVectorStore:
+        """Reach the database; the extension and the collection are made if need be.
+
+        Several processes may do this at once. Vectors of more than 4,000 dimensions are searched without an index.
+
+        Raises:
+            InvalidInput: the collection belongs to another embedding space, or cannot be a table.
+            NotSupported: pgvector 0.8 or newer is not there and cannot be made; the message says who can help how.
+            PortError: the database cannot be reached or used.
+        """
+        wanted = Collection(collection, space)
+        database = await PostgresDatabase.open(
+            options, prepare=partial(prepare, collection=wanted, options=options), setup=register_vectors
+        )
+        return cls(database, wanted)
+
+    @property
+    def space(self) -> EmbeddingSpace:
+        """See `VectorStore`."""
+        return self._collection.space
+
+    async def add_documents(
+        self,
+        documents: Sequence[str],
+        embeddings: Sequence[Vector],
+        metadatas: Sequence[Mapping[str, MetadataValue]],
+        ids: Sequence[str],
+    ) -> None:
+        """See `VectorStore`."""
+        rows = await self._encoded(documents, embeddings, metadatas, ids)
+        if len(rows) <= BATCH:
+            await self._add(rows)
+            return
+        async with self._database.transaction():
+            for start in range(0, len(rows), BATCH):
+                await self._add(rows[start : start + BATCH])
+
+    async def query(
+        self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None
+    ) -> tuple[VectorHit, ...]:
+        """See `VectorStore`."""
+        check_query(query_embedding, self.space.dimension, n_results)
+        vector = _encode(query_embedding)
+        use_index = self._collection.embedding_index is not None and await self._many_pass(where)
+        hits: list[VectorHit] = []
+        for margin in MARGINS:
+            rows = await self._candidates(vector, n_results + margin, where, use_index=use_index)
+            if len(rows) * self.space.dimension <= _INLINE_DISTANCES:
+                hits = _nearest(query_embedding, rows)
+            else:
+                hits = await asyncio.to_thread(_nearest, query_embedding, rows)
+            # Whoever is not among the candidates is farther than all of them, and so than the last one wanted.
+            if len(rows) < n_results + margin or hits[n_results - 1].distance + _TOLERANCE < hits[-1].distance:
+                break
+        return tuple(hits[:n_results])
+
+    async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
+        """See `VectorStore`."""
+        names = [normalise_text(record_id) for record_id in ids]
+        rows = await self._database.read(self._statements.get, {"ids": list(dict.fromkeys(names))})
+        known = {record.id: record for record in await self._records(rows)}
+        return tuple(known[name] for name in names if name in known)
+
+    async def delete(self, ids: Sequence[str]) -> int:
+        """See `VectorStore`."""
+        names = [normalise_text(record_id) for record_id in ids]
+        ((count,),) = await self._database.write(self._statements.delete, {"ids": names})
+        return int(count)
+
+    async def update(
+        self,
+        ids: Sequence[str],
+        *,
+        documents: Sequence[str] | None = None,
+        embeddings: Sequence[Vector] | None = None,
+        metadatas: Sequence[Mapping[str, MetadataValue]] | None = None,
+    ) -> None:
+        """See `VectorStore`."""
+        names = check_update(ids, documents, embeddings, metadatas)
+        async with self._database.transaction():
+            known = {row["id"] for row in await self._database.write(self._statements.lock, {"ids": names})}
+            if unknown := [name for name in names if name not in known]:
+                raise NotFound("vector record", unknown[0])
+            # What is not given is checked and sent as anything valid, and then left out.
+            rows = await self._encoded(
+                [""] * len(names) if documents is None else documents,
+                [(1.0,) * self.space.dimension] * len(names) if embeddings is None else embeddings,
+                [{}] * len(names) if metadatas is None else metadatas,
+                names,
+            )
+            given = {"documents": documents, "embeddings": embeddings, "metadatas": metadatas}
+            for start in range(0, len(rows), BATCH):
+                columns = _columns(rows[start : start + BATCH])
+                columns |= {part: [None] * len(columns["ids"]) for part, values in given.items() if values is None}
+                _ = await self._database.write(self._statements.update, columns)
+
+    async def count(self, where: Filter | None = None) -> int:
+        """See `VectorStore`."""
+        ((count,),) = await self._database.read(*self._statements.count(where))
+        return int(count)
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[VectorRecord, ...]:
+        """See `VectorStore`."""
+        check_page(limit)
+        if after is None:
+            rows = await self._database.read(self._statements.first_page, {"limit": limit})
+        else:
+            page = {"after": normalise_text(after), "limit": limit}
+            rows = await self._database.read(self._statements.next_page, page)
+        return await self._records(rows)
+
+    async def check_health(self) -> None:
+        """See `SupportsHealth`."""
+        await self._database.check_health()
+
+    async def check_integrity(self) -> Sequence[str]:
+        """See `SupportsIntegrityCheck`: whether the indexes serve, and every vector has the dimension of the space."""
+        return await find_problems(self._database, self._collection)
+
+    async def aclose(self) -> None:
+        """See `Closeable`."""
+        await self._database.aclose()
+
+    async def _encoded(
+        self,
+        documents: Sequence[str],
+        embeddings: Sequence[Vector],
+        metadatas: Sequence[Mapping[str, MetadataValue]],
+        ids: Sequence[str],
+    ) -> list[_Row]:
+        arguments = (self.space.dimension, documents, embeddings, metadatas, ids)
+        if len(ids) * self.space.dimension <= _INLINE:
+            return _to_rows(*arguments)
+        return await asyncio.to_thread(_to_rows, *arguments)
+
+    async def _add(self, rows: Sequence[_Row]) -> None:
+        if rows:
+            _ = await self._database.write(self._statements.add, _columns(rows))
+
+    async def _many_pass(self, where: Filter | None) -> bool:
+        ((count,),) = await self._database.read(*self._statements.passing(where, EXACT_ROWS + 1))
+        return int(count) > EXACT_ROWS
+
+    async def _candidates(
+        self, vector: PgVector, limit: int, where: Filter | None, *, use_index: bool
+    ) -> list[asyncpg.Record]:
+        if use_index:
+            rows = await self._database.read(*self._statements.walk_index(vector, limit, where))
+            # More records pass than that; where the walk has found less, it has ended too early.
+            if len(rows) == limit:
+                return rows
+        return await self._database.read(*self._statements.compare_all(vector, limit, where))
+
+    async def _records(self, rows: Sequence[asyncpg.Record]) -> tuple[VectorRecord, ...]:
+        if len(rows) * self.space.dimension <= _INLINE:
+            return _to_records(rows)
+        return await asyncio.to_thread(_to_records, rows)
+
+
+def _encode(vector: Vector) -> PgVector:
+    return PgVector(np.asarray(vector, dtype=np.float32))
+
+
+def _to_rows(
+    dimension: int,
+    documents: Sequence[str],
+    embeddings: Sequence[Vector],
+    metadatas: Sequence[Mapping[str, MetadataValue]],
+    ids: Sequence[str],
+) -> list[_Row]:
+    """The records in the order of ids, which is the one in which rows are locked."""
+    checked = check_records(dimension, documents, embeddings, metadatas, ids)
+    rows = [
+        (record_id, document, metadata_to_json(metadata), _encode(embedding))
+        for (record_id, document, metadata), embedding in zip(checked, embeddings, strict=True)
+    ]
+    return sorted(rows, key=lambda row: row[0])
+
+
+def _columns(rows: Sequence[_Row]) -> dict[str, list[object]]:
+    ids, documents, metadatas, embeddings = map(list, zip(*rows, strict=True))
+    return {"ids": ids, "documents": documents, "metadatas": metadatas, "embeddings": embeddings}
+
+
+def _to_records(rows: Sequence[asyncpg.Record]) -> tuple[VectorRecord, ...]:
+    return tuple(
+        VectorRecord(row["id"], row["document"], tuple(row["embedding"].to_list()), metadata_from_json(row["metadata"]))
+        for row in rows
+    )
+
+
+def _nearest(query: Vector, rows: Sequence[asyncpg.Record]) -> list[VectorHit]:
+    """The rows as hits, nearest first. Those that differ only by the error of the arithmetic are ordered by id."""
+    if not rows:
+        return []
+    direction = np.asarray(query, dtype=np.float32).astype(np.float64)
+    matrix = np.stack([row["embedding"].to_numpy() for row in rows]).astype(np.float64)
+    cosine = matrix @ direction / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(direction))
+    distances = np.clip(1.0 - cosine, 0.0, 2.0).round(9).tolist()
+    hits = [
+        VectorHit(row["id"], row["document"], metadata_from_json(row["metadata"]), distance)
+        for row, distance in zip(rows, distances, strict=True)
+    ]
+    return sorted(hits, key=lambda hit: (hit.distance, hit.id))

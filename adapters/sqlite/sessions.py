@@ -1,0 +1,258 @@
+"""Sessions and caches in SQLite, in a file of their own: they are written often and may get lost, cases may not."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from adapters.sqlite.database import SqliteDatabase, Synchronous, atomic
+from adapters.sqlite.integrity import check_file
+from adapters.sqlite.session_schema import prepare_sessions
+from domain.glob import glob_pattern, literal_prefix
+from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck, SupportsSweep
+from ports.clock import Clock
+from ports.errors import StorageCorrupt
+from ports.sessions import (
+    INT64_MAX,
+    MAX_KEY_LENGTH,
+    CacheStore,
+    check_increment,
+    check_key,
+    check_pattern,
+    check_ttl,
+    check_value,
+    incremented,
+    ttl_milliseconds,
+    unix_milliseconds,
+)
+
+_NEVER = INT64_MAX
+_LAST_CHARACTERS = "\U0010ffff" * MAX_KEY_LENGTH
+
+_SWEPT_PER_WRITE = 2
+"""More than one, so that writing removes expired values faster than it can add them."""
+
+_SWEPT_AT_ONCE = 500
+"""Between two batches the writes of others have their turn."""
+
+_GET = "SELECT value FROM entries WHERE namespace = :namespace AND key = :key AND expires_at > :now"
+_GET_WITH_EXPIRY = (
+    "SELECT value, expires_at FROM entries WHERE namespace = :namespace AND key = :key AND expires_at > :now"
+)
+_EXISTS = "SELECT count(*) FROM entries WHERE namespace = :namespace AND key = :key AND expires_at > :now"
+_GET_MANY = (
+    "SELECT key, value FROM entries WHERE namespace = :namespace AND expires_at > :now"
+    " AND key IN (SELECT value FROM json_each(:keys))"
+)
+_KEYS = (
+    "SELECT key FROM entries WHERE namespace = :namespace AND expires_at > :now AND key BETWEEN :first AND :last"
+    " ORDER BY key"
+)
+_SET = (
+    "INSERT INTO entries (namespace, key, value, expires_at) VALUES (:namespace, :key, :value, :expires_at)"
+    " ON CONFLICT (namespace, key) DO UPDATE SET value = excluded.value, expires_at = excluded.expires_at"
+)
+_ADD = f"{_SET} WHERE entries.expires_at <= :now"
+_EXPIRE = (
+    "UPDATE entries SET expires_at = :expires_at WHERE namespace = :namespace AND key = :key AND expires_at > :now"
+)
+_DELETE = "DELETE FROM entries WHERE namespace = :namespace AND key = :key RETURNING expires_at > :now"
+_COUNT = "SELECT count(*) FROM entries WHERE namespace = :namespace AND expires_at > :now"
+_CLEAR = "DELETE FROM entries WHERE namespace = :namespace"
+_SWEEP = (
+    "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries"
+    " WHERE namespace = :namespace AND expires_at <= :now ORDER BY expires_at LIMIT :limit)"
+)
+_BYTES = "SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM entries WHERE namespace = :namespace ORDER BY key"
+
+
+async def open_session_database(
+    path: Path, *, synchronous: Synchronous = "NORMAL", readers: int = 4, busy_timeout: float = 5.0
+) -> SqliteDatabase:
+    """`SqliteDatabase.open` for a file of sessions. By default the last writes may get lost with the power.
+
+    Raises:
+        SchemaTooNew: a newer release wrote the file.
+        PortError: the file cannot be opened, is no database, or holds something else.
+    """
+    return await SqliteDatabase.open(
+        path, prepare=prepare_sessions, synchronous=synchronous, readers=readers, busy_timeout=busy_timeout
+    )
+
+
+class SqliteSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, SupportsSweep, Closeable):
+    """Values in the ``namespace`` of a database that `open_session_database` gave; other stores may share it.
+
+    `aclose` closes the database, and so all stores on it.
+    """
+
+    def __init__(self, database: SqliteDatabase, clock: Clock, namespace: str = "sessions") -> None:
+        self._database = database
+        self._clock = clock
+        self._namespace = namespace
+
+    async def set(self, key: str, value: str, ttl: timedelta | None = None) -> bool:
+        await self._database.write(self._set, {check_key(key): check_value(value)}, check_ttl(ttl))
+        return True
+
+    async def get(self, key: str) -> str | None:
+        return await self._database.read(self._get, check_key(key))
+
+    async def delete(self, key: str) -> bool:
+        return await self._database.write(self._delete, check_key(key))
+
+    async def exists(self, key: str) -> bool:
+        return await self._database.read(self._exists, check_key(key))
+
+    async def expire(self, key: str, ttl: timedelta) -> bool:
+        return await self._database.write(self._expire, check_key(key), ttl_milliseconds(ttl))
+
+    async def keys(self, pattern: str) -> list[str]:
+        return await self._database.read(self._keys, check_pattern(pattern))
+
+    async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
+        normal = {key: check_key(key) for key in keys}
+        found = await self._database.read(self._get_many, list(normal.values()))
+        return {key: found[name] for key, name in normal.items() if name in found}
+
+    async def set_many(self, values: Mapping[str, str], ttl: timedelta | None = None) -> None:
+        checked = {check_key(key): check_value(value) for key, value in values.items()}
+        await self._database.write(self._set, checked, check_ttl(ttl))
+
+    async def add(self, key: str, value: str, ttl: timedelta | None = None) -> bool:
+        return await self._database.write(self._add, check_key(key), check_value(value), check_ttl(ttl))
+
+    async def compare_and_set(
+        self, key: str, expected: str | None, value: str | None, ttl: timedelta | None = None
+    ) -> bool:
+        if value is not None:
+            check_value(value)
+        return await self._database.write(self._swap, check_key(key), expected, value, check_ttl(ttl))
+
+    async def increment(self, key: str, by: int = 1, ttl: timedelta | None = None) -> int:
+        return await self._database.write(self._increment, check_key(key), check_increment(by), check_ttl(ttl))
+
+    async def clear(self) -> int:
+        return await self._database.write(self._clear)
+
+    async def sweep(self) -> int:
+        total = 0
+        while removed := await self._database.write(self._sweep, self._now(), _SWEPT_AT_ONCE):
+            total += removed
+        return total
+
+    async def check_health(self) -> None:
+        """See `SqliteDatabase.check_health`."""
+        await self._database.check_health()
+
+    async def check_integrity(self) -> Sequence[str]:
+        """Examine the file and every text of this namespace."""
+        problems = await check_file(self._database)
+        try:
+            return problems + await self._database.read(self._unreadable)
+        except StorageCorrupt as error:
+            return [*problems, str(error)]
+
+    async def aclose(self) -> None:
+        await self._database.aclose()
+
+    # What follows runs on the thread of a connection.
+
+    def _now(self) -> int:
+        return unix_milliseconds(self._clock.now())
+
+    def _at(self, now: int, key: str) -> dict[str, object]:
+        return {"namespace": self._namespace, "key": key, "now": now}
+
+    def _get(self, connection: sqlite3.Connection, key: str) -> str | None:
+        row = connection.execute(_GET, self._at(self._now(), key)).fetchone()
+        return row[0] if row else None
+
+    def _exists(self, connection: sqlite3.Connection, key: str) -> bool:
+        (count,) = connection.execute(_EXISTS, self._at(self._now(), key)).fetchone()
+        return bool(count)
+
+    def _get_many(self, connection: sqlite3.Connection, keys: Sequence[str]) -> dict[str, str]:
+        names = json.dumps(keys, ensure_ascii=False)
+        return dict(connection.execute(_GET_MANY, {"namespace": self._namespace, "now": self._now(), "keys": names}))
+
+    def _keys(self, connection: sqlite3.Connection, pattern: str) -> list[str]:
+        matches = glob_pattern(pattern).fullmatch
+        first = literal_prefix(pattern)
+        limits = {"namespace": self._namespace, "now": self._now(), "first": first, "last": first + _LAST_CHARACTERS}
+        return [key for (key,) in connection.execute(_KEYS, limits) if matches(key)]
+
+    def _set(self, connection: sqlite3.Connection, values: Mapping[str, str], ttl: int | None) -> None:
+        now = self._now()
+        rows = [self._at(now, key) | {"value": value, "expires_at": _expiry(now, ttl)} for key, value in values.items()]
+        with atomic(connection):
+            if ttl is not None:
+                self._sweep(connection, now, _SWEPT_PER_WRITE * len(rows))
+            connection.executemany(_SET, rows)
+
+    def _delete(self, connection: sqlite3.Connection, key: str) -> bool:
+        return connection.execute(_DELETE, self._at(self._now(), key)).fetchall() == [(1,)]
+
+    def _expire(self, connection: sqlite3.Connection, key: str, ttl: int) -> bool:
+        now = self._now()
+        return connection.execute(_EXPIRE, self._at(now, key) | {"expires_at": now + ttl}).rowcount == 1
+
+    def _add(self, connection: sqlite3.Connection, key: str, value: str, ttl: int | None) -> bool:
+        now = self._now()
+        row = self._at(now, key) | {"value": value, "expires_at": _expiry(now, ttl)}
+        with atomic(connection):
+            if ttl is not None:
+                self._sweep(connection, now, _SWEPT_PER_WRITE)
+            return connection.execute(_ADD, row).rowcount == 1
+
+    def _swap(
+        self, connection: sqlite3.Connection, key: str, expected: str | None, value: str | None, ttl: int | None
+    ) -> bool:
+        with atomic(connection):
+            if self._get(connection, key) != expected:
+                return False
+            if value is not None:
+                self._set(connection, {key: value}, ttl)
+            elif expected is not None:
+                self._delete(connection, key)
+            return True
+
+    def _increment(self, connection: sqlite3.Connection, key: str, by: int, ttl: int | None) -> int:
+        now = self._now()
+        with atomic(connection):
+            row = connection.execute(_GET_WITH_EXPIRY, self._at(now, key)).fetchone()
+            stored, expires_at = row or (None, _expiry(now, ttl))
+            total = incremented(stored, by)
+            if row is None and ttl is not None:
+                self._sweep(connection, now, _SWEPT_PER_WRITE)
+            connection.execute(_SET, self._at(now, key) | {"value": str(total), "expires_at": expires_at})
+        return total
+
+    def _clear(self, connection: sqlite3.Connection) -> int:
+        with atomic(connection):
+            (count,) = connection.execute(_COUNT, {"namespace": self._namespace, "now": self._now()}).fetchone()
+            connection.execute(_CLEAR, {"namespace": self._namespace})
+        return int(count)
+
+    def _sweep(self, connection: sqlite3.Connection, now: int, limit: int) -> int:
+        return connection.execute(_SWEEP, {"namespace": self._namespace, "now": now, "limit": limit}).rowcount
+
+    def _unreadable(self, connection: sqlite3.Connection) -> list[str]:
+        rows = connection.execute(_BYTES, {"namespace": self._namespace})
+        return [f"entries, key {key!r}: damaged; its value is lost" for key, value in rows if not _is_text(key, value)]
+
+
+def _expiry(now: int, ttl: int | None) -> int:
+    return _NEVER if ttl is None else now + ttl
+
+
+def _is_text(*texts: bytes) -> bool:
+    try:
+        for text in texts:
+            text.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,83 @@
+"""Large knowledge documents in PostgreSQL: written in batches, without holding up anybody."""
+
+import asyncio
+import gc
+from collections.abc import Iterator
+
+import pytest
+
+from adapters.postgres import knowledge
+from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.knowledge import PostgresKnowledgeRepository
+from domain.chunking import MAX_CHUNKS, chunk_document
+from domain.knowledge import GLOBAL, MAX_DOCUMENT
+from ports.errors import InvalidInput
+from tests.contract.knowledge.samples import a_document, chunks, places
+from tests.faults.test_loop_gap import LONGEST_PAUSE, Pauses
+
+
+@pytest.fixture
+def repository(database: PostgresDatabase) -> PostgresKnowledgeRepository:
+    """An empty store."""
+    return PostgresKnowledgeRepository(database)
+
+
+@pytest.fixture
+def frozen_heap() -> Iterator[None]:
+    """Keeps the garbage collector from walking through what other tests have left."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
+
+
+async def test_chunks_in_batches(repository: PostgresKnowledgeRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A document whose chunks are sent in several batches is whole, and its index too."""
+    monkeypatch.setattr(knowledge, "_BATCH", 1000)
+    parts = chunks(1, *(f"disk number {number} is full" for number in range(100)))
+    saved = await repository.save(a_document(1), parts)
+    assert await repository.chunks_of(saved.document_id) == tuple(parts)
+    assert len(await repository.search(["disk"], [GLOBAL], limit=200)) == 100
+    assert places(await repository.search(["77"], [GLOBAL])) == [(1, 77)]
+    assert await repository.check_integrity() == []
+    await repository.save(saved, parts[:5])
+    assert len(await repository.search(["disk"], [GLOBAL], limit=200)) == 5
+    assert await repository.check_integrity() == []
+
+
+async def test_refused_batch(repository: PostgresKnowledgeRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a later batch is refused, nothing of the earlier ones is there."""
+    monkeypatch.setattr(knowledge, "_BATCH", 1)
+    saved = await repository.save(a_document(1), chunks(1, "alpha"))
+    parts = chunks(1, "beta", "gamma")
+    with pytest.raises(InvalidInput):
+        await repository.save(saved, [*parts, parts[0]])
+    assert await repository.get(saved.document_id) == saved
+    assert await repository.chunks_of(saved.document_id) == tuple(chunks(1, "alpha"))
+    assert await repository.search(["beta", "gamma"], [GLOBAL]) == ()
+    assert await repository.check_integrity() == []
+
+
+@pytest.mark.timeout(300)
+# Tracing every line makes the loop several times slower than it is.
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("frozen_heap")
+async def test_no_pause_for_the_largest_document(repository: PostgresKnowledgeRepository) -> None:
+    """The longest document, and one with the most chunks, are written, read, found and examined without a pause."""
+    words = "the disk of node é runs full, restart the gateway and raise the limit. "
+    content = (words * (MAX_DOCUMENT // len(words) + 1))[:MAX_DOCUMENT]
+    parts = chunk_document(a_document(1).document_id, "Runbook", content)
+    many = chunks(2, *(f"part {number} of the document" for number in range(MAX_CHUNKS)), heading="Runbook > Steps")
+    pauses = Pauses()
+    watching = asyncio.ensure_future(pauses.watch())
+    for document, its_chunks in ((a_document(1, content=content), tuple(parts)), (a_document(2), tuple(many))):
+        saved = await repository.save(document, its_chunks)
+        assert await repository.get(document.document_id) == saved
+        assert await repository.chunks_of(document.document_id) == its_chunks
+    assert len(await repository.search(["disk", "part"], [GLOBAL], limit=200)) == 200
+    assert (await repository.list([GLOBAL])).total == 2
+    assert await repository.check_integrity() == []
+    watching.cancel()
+    await asyncio.wait([watching])
+    assert pauses.turns > 100
+    assert pauses.longest <= LONGEST_PAUSE

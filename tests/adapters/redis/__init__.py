@@ -1,0 +1,1 @@
+"""The sessions and caches in Redis and its relatives."""

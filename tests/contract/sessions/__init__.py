@@ -1,0 +1,1 @@
+"""The parts of the contracts of `ports.sessions.SessionStore` and `ports.sessions.CacheStore`."""
