@@ -167,7 +167,7 @@ class CaseRepository(Protocol):
         A block inside a block joins the outer one: only the end of the outer block commits or rolls back. Other tasks,
         those started inside the block too, stand outside: they read what is committed, and a write to the same case
         waits for the end of the transaction and then meets its result. An error of a call (`Conflict`,
-        `AlreadyExists`) that is caught inside the block leaves the transaction usable.
+        `AlreadyExists`, `InvalidInput`) that is caught inside the block leaves the transaction usable.
         """
         ...
 

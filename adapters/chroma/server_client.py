@@ -15,6 +15,7 @@ from urllib.parse import quote
 import httpx
 import orjson
 
+from adapters.chroma.server_connections import Connections
 from adapters.chroma.server_options import ChromaServerOptions
 from domain.errors import InvalidInput
 from ports.errors import OutcomeUnknown, PortError, StorageFull, StorageUnavailable
@@ -42,15 +43,8 @@ class ChromaServerClient:
         self._closed = False
         base = f"{options.url.rstrip('/')}/api/v2/tenants/{quote(options.tenant, '')}/databases"
         self._base = f"{base}/{quote(options.database, '')}/collections"
-        self._http = httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {options.api_key}"} if options.api_key else {},
-            verify=tls,
-            timeout=options.seconds,
-            limits=httpx.Limits(max_connections=CONNECTIONS, max_keepalive_connections=CONNECTIONS),
-            # A redirection could carry the key elsewhere; so could the proxies and passwords of the environment.
-            follow_redirects=False,
-            trust_env=False,
-        )
+        self._tls = tls
+        self._connections = Connections(CONNECTIONS, options.seconds, self._new_client)
 
     def check_open(self) -> None:
         """Refuse to work after `aclose`.
@@ -60,6 +54,17 @@ class ChromaServerClient:
         """
         if self._closed:
             raise StorageUnavailable("the vector store is closed")
+
+    def _new_client(self) -> httpx.AsyncClient:
+        key = self._options.api_key
+        return httpx.AsyncClient(
+            headers={"Authorization": f"Bearer {key}"} if key else {},
+            verify=self._tls,
+            timeout=self._options.seconds,
+            # A redirection could carry the key elsewhere; so could the proxies and passwords of the environment.
+            follow_redirects=False,
+            trust_env=False,
+        )
 
     async def resolve(self) -> str:
         """The id of the collection, which is made if it does not exist.
@@ -84,16 +89,27 @@ class ChromaServerClient:
     async def write(self, operation: str, body: bytes) -> None:
         """Do something to the collection that may be done twice.
 
+        Whoever cancels this waits for the answer all the same: what is on its way cannot be called back, and would
+        otherwise arrive after a later write.
+
         Raises:
             OutcomeUnknown: there was no answer.
             PortError: nothing was written.
         """
-        await self._call(operation, body, writes=True)
+        writing = asyncio.ensure_future(self._call(operation, body, writes=True))
+        try:
+            await asyncio.shield(writing)
+        except asyncio.CancelledError:
+            await asyncio.wait([writing])
+            # Nobody is left to be told how it ended.
+            if not writing.cancelled():
+                writing.exception()
+            raise
 
     async def aclose(self) -> None:
         """Close all connections; a second call does nothing."""
         self._closed = True
-        await self._http.aclose()
+        await self._connections.aclose()
 
     async def _get_or_create(self) -> str:
         name, space = self._options.collection, self._space
@@ -157,7 +173,7 @@ class ChromaServerClient:
             self.check_open()
             try:
                 async with asyncio.timeout(self._options.seconds + GRACE_SECONDS):
-                    return await self._http.request(method, url, content=content, headers=headers)
+                    return await self._connections.request(method, url, content, headers)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 raise self._no_answer(error, unknown=writes and sent) from error
             except (httpx.TimeoutException, TimeoutError) as error:

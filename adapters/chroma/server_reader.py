@@ -17,7 +17,7 @@ from domain.filter import Filter, matches
 from ports.vectors import VectorHit
 
 EXACT_COMPONENTS = 200_000
-"""Up to so many components are fetched and compared one by one, in about 60 ms; the index of Chroma answers for what is
+"""Up to so many components are fetched and compared one by one, in about 0.1 s; the index of Chroma answers for what is
 larger. It misses records after some histories, see docs/adr/0006.
 """
 MARGIN = 32

@@ -29,6 +29,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from domain.status import CaseStatus
+from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import AlreadyExists, Conflict, StorageCorrupt
 from ports.paging import Page, check_page
@@ -129,6 +130,7 @@ class PostgresCaseRepository(CaseRepository):
 
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""
+        check_storable(case_id)
         rows = await self._database.read(_GET, {"key": case_id})
         return _case(*rows[0]) if rows else None
 
@@ -138,6 +140,7 @@ class PostgresCaseRepository(CaseRepository):
 
     async def delete(self, case_id: str) -> bool:
         """Remove the case; its messages go with it by their foreign key."""
+        check_storable(case_id)
         return bool(await self._database.write(_DELETE, {"key": case_id}))
 
     async def search(
@@ -165,15 +168,18 @@ class PostgresCaseRepository(CaseRepository):
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """A page of the messages."""
         check_page(limit, offset)
+        check_storable(case_id)
         parameters = {"key": case_id, "limit": limit, "offset": offset}
         return await fetch_page(self._database, _MESSAGES, parameters, partial(decode, Message))
 
     async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
         """Move the last activity forward."""
+        check_storable(case_id)
         return bool(await self._database.write(_TOUCH, {"case_id": case_id, "activity": at}))
 
     async def get_analytics(self, case_id: str) -> CaseAnalytics | None:
         """The figures of the case."""
+        check_storable(case_id)
         case = await self.get(case_id)
         return analyse(case) if case else None
 
@@ -185,6 +191,7 @@ class PostgresCaseRepository(CaseRepository):
 
     async def find_by_session(self, session_id: str, *, limit: int = 50, offset: int = 0) -> Page[Case]:
         """Cases that were opened in the session."""
+        check_storable(session_id)
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
         return await self._list({"opened_in_session": session_id}, limit, offset)
@@ -196,6 +203,7 @@ class PostgresCaseRepository(CaseRepository):
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
         """The next cases by id."""
         check_page(limit)
+        check_storable(after or "")
         return await make_all(await self._database.read(_SCAN, {"after": after or "", "limit": limit}), _case)
 
     async def check_health(self) -> None:

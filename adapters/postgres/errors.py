@@ -29,10 +29,10 @@ _ADVICE = {
     "3D000": "does not exist on this server; create it, or correct {prefix}_NAME",
     "3F000": "has no schema to work in; look at search_path of the user in {prefix}_USER",
     "42501": "denies a right to the user in {prefix}_USER; grant it, or use the owner of the database",
-    "53300": "has no connection left; lower {prefix}_POOL_SIZE and {prefix}_MAX_OVERFLOW, or raise max_connections",
+    "53300": "has no connection left; lower DB_POOL_SIZE and DB_MAX_OVERFLOW, or raise max_connections",
     "53200": "is out of memory; repeat later, or give the server more",
     "57P03": "is starting up or shutting down; repeat in a moment",
-    _REFUSED_START: "refuses how the driver speaks; if PgBouncer stands in between, set {prefix}_PGBOUNCER",
+    _REFUSED_START: "refuses how the driver speaks; if PgBouncer stands in between, set DB_PGBOUNCER",
     _READ_ONLY: "can only be read; is {prefix}_HOST a standby instead of the primary?",
     _ABORTED: "rolled the transaction back because of an earlier error; repeat it as a whole",
 }
@@ -64,12 +64,13 @@ def translate(error: BaseException, options: PostgresOptions, *, unknown: bool =
         )
     if isinstance(error, TimeoutError):
         return StorageUnavailable(
-            f"{where} did not answer in time; look at the network and the server, or raise {prefix}_CONNECT_TIMEOUT "
-            f"({options.connect_timeout:g} s) or {prefix}_STATEMENT_TIMEOUT ({options.statement_timeout:g} s)"
+            f"{where} did not answer in time; look at the network and the server, or raise DB_STATEMENT_TIMEOUT "
+            f"({options.statement_timeout:g} s)"
         )
     reason = error.strerror if isinstance(error, OSError) and error.strerror else type(error).__name__
     return StorageUnavailable(
-        f"{where} cannot be reached ({reason}); is the server running? Look at {prefix}_HOST and {prefix}_PORT"
+        f"{where} cannot be reached ({reason}); is the server running? Look at {prefix}_URL, or {prefix}_HOST and "
+        f"{prefix}_PORT"
     )
 
 
@@ -88,7 +89,7 @@ def _answered(error: asyncpg.PostgresError, state: str, options: PostgresOptions
     if state == _CANCELLED:
         return StorageUnavailable(
             f"{where} cancelled a statement that took longer than {options.statement_timeout:g} s; repeat it, "
-            f"look for locks and load on the server, or raise {prefix}_STATEMENT_TIMEOUT"
+            f"look for locks and load on the server, or raise DB_STATEMENT_TIMEOUT"
         )
     if state in _FULL:
         return StorageFull(f"{where} cannot grow: the disk of the server is full ({state}); free space on it")

@@ -24,6 +24,7 @@ from adapters.sql.documents import decode
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
@@ -137,20 +138,24 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """The document, or None."""
+        check_storable(document_id)
         return await self._one(_GET, {"key": document_id})
 
     async def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
         """The document of the scope with this source key."""
+        check_storable(source_key)
         return await self._one(_GET_BY_SOURCE, {"scope": scope.key, "source": source_key})
 
     async def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
         """The chunks in the order asked for."""
+        check_storable(*chunk_ids)
         rows = await self._database.read(_CHUNKS, {"ids": list(chunk_ids)})
         found = {chunk.chunk_id: chunk for chunk in await _decode(Chunk, rows)}
         return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
 
     async def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
         """All chunks of the document by position."""
+        check_storable(document_id)
         return await _decode(Chunk, await self._database.read(_CHUNKS_OF, {"key": document_id}))
 
     async def list(
@@ -165,6 +170,7 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
 
     async def delete(self, document_id: str) -> bool:
         """Remove the document; its chunks and what the index has of them go with it by their foreign key."""
+        check_storable(document_id)
         return bool(await self._database.write(_DELETE, {"key": document_id}))
 
     async def search(
@@ -177,12 +183,14 @@ class PostgresKnowledgeRepository(KnowledgeRepository):
     ) -> tuple[TextHit, ...]:
         """Chunks of the scopes with one of the terms, ranked on the server."""
         check_page(limit)
+        check_storable(*terms)
         rows = await search(self._database, terms, {**_scope_parameters(scopes, document_types), "limit": limit})
         return tuple(map(TextHit, await _decode(Chunk, rows), (row["score"] for row in rows)))
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """The next documents by id."""
         check_page(limit)
+        check_storable(after or "")
         return await _decode(
             KnowledgeDocument, await self._database.read(_SCAN, {"after": after or "", "limit": limit})
         )

@@ -154,10 +154,9 @@ class ConnectionPool:
         return True
 
     def _exhausted(self) -> StorageUnavailable:
-        prefix = self._options.settings_prefix
         return StorageUnavailable(
             f"all {self._pool.get_max_size()} connections to {self._options.where} were in use for "
-            f"{self._options.acquire_timeout:g} s; repeat later, or raise {prefix}_POOL_SIZE or {prefix}_MAX_OVERFLOW"
+            f"{self._options.acquire_timeout:g} s; repeat later, or raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
         )
 
 

@@ -20,6 +20,7 @@ from adapters.sql.documents import decode
 from adapters.sql.rows import user_columns
 from adapters.sql.tables import users
 from domain.user import User, fold_name
+from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
 from ports.users import UserRepository
@@ -73,14 +74,17 @@ class PostgresUserRepository(UserRepository):
 
     async def get(self, user_id: str) -> User | None:
         """The user, or None."""
+        check_storable(user_id)
         return await self._get(_GET, user_id)
 
     async def get_by_username(self, username: str) -> User | None:
         """The user with this name."""
+        check_storable(username)
         return await self._get(_GET_BY_USERNAME, fold_name(username))
 
     async def get_by_email(self, email: str) -> User | None:
         """The user with this address."""
+        check_storable(email)
         return await self._get(_GET_BY_EMAIL, fold_name(email))
 
     async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
@@ -90,11 +94,13 @@ class PostgresUserRepository(UserRepository):
 
     async def delete(self, user_id: str) -> bool:
         """Remove the user."""
+        check_storable(user_id)
         return bool(await self._database.write(_DELETE, {"key": user_id}))
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[User, ...]:
         """The next users by id."""
         check_page(limit)
+        check_storable(after or "")
         return await make_all(await self._database.read(_SCAN, {"after": after or "", "limit": limit}), _user)
 
     async def check_health(self) -> None:

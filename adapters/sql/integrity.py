@@ -27,14 +27,14 @@ async def find_damaged_rows(
     try:
         while rows := await fetch(after):
             # Documents may be long, and reading a hundred of them would hold up the event loop.
-            problems += await asyncio.to_thread(_damaged, key, read, rows)
+            problems += await asyncio.to_thread(_unreadable, key, read, rows)
             after = rows[-1][0]
     except StorageCorrupt as error:
         problems.append(f"{key.table.description}, after {key.name} {after!r}: {error}")
     return problems
 
 
-def _damaged(key: Column[str], read: Callable[..., object], rows: Sequence[Sequence[Any]]) -> list[str]:
+def _unreadable(key: Column[str], read: Callable[..., object], rows: Sequence[Sequence[Any]]) -> list[str]:
     problems = []
     for row_key, *values in rows:
         try:

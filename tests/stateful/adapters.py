@@ -9,7 +9,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,9 @@ from adapters.memory.knowledge import InMemoryKnowledgeRepository
 from adapters.memory.sessions import InMemorySessionStore
 from adapters.memory.users import InMemoryUserRepository
 from adapters.memory.vectors import InMemoryVectorStore
+from adapters.postgres.cases import PostgresCaseRepository
+from adapters.postgres.knowledge import PostgresKnowledgeRepository
+from adapters.postgres.users import PostgresUserRepository
 from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
 from adapters.sqlite.knowledge import SqliteKnowledgeRepository
@@ -32,9 +35,9 @@ from ports.blobs import BlobStore
 from ports.vectors import VectorStore
 from tests.contract.vectors.data import SPACE, everything
 from tests.contract.vectors.data import ids as ids_of
-from tests.fakes import FakeClock
 from tests.stateful.agreement import Adapter, Empty, Servers
-from tests.stateful.ports.sessions import Timed
+from tests.stateful.ports.sessions import Timed, with_clock
+from tests.stateful.server_adapters import chroma_server, in_postgres, on_redis, pgvector
 
 S = TypeVar("S")
 
@@ -94,26 +97,19 @@ def in_sqlite(make: Callable[[SqliteDatabase], S]) -> Adapter[S]:
 async def sqlite_sessions() -> AsyncIterator[Timed]:
     """Sessions in a file of their own."""
     with tempfile.TemporaryDirectory() as folder:
-        clock = FakeClock()
-        store = SqliteSessionStore(await open_session_database(Path(folder, "sessions.db"), readers=1), clock)
-        yield Timed(store, clock)
-        await store.aclose()
+        database = await open_session_database(Path(folder, "sessions.db"), readers=1)
+        yield with_clock(partial(SqliteSessionStore, database))
+        await database.aclose()
 
 
 @asynccontextmanager
 async def file_sessions() -> AsyncIterator[Timed]:
     """Sessions in a folder."""
     with tempfile.TemporaryDirectory() as folder:
-        clock = FakeClock()
-        store = FileSessionStore(Path(folder), clock)
-        yield Timed(store, clock)
-        await store.aclose()
-
-
-def memory_sessions() -> Timed:
-    """Sessions in memory."""
-    clock = FakeClock()
-    return Timed(InMemorySessionStore(clock), clock)
+        timed = with_clock(partial(FileSessionStore, Path(folder)))
+        assert isinstance(timed.store, FileSessionStore)
+        yield timed
+        await timed.store.aclose()
 
 
 @asynccontextmanager
@@ -143,10 +139,26 @@ async def chroma_folder(_server: Servers) -> AsyncIterator[Empty[VectorStore]]:
 
 
 ADAPTERS: dict[str, list[Adapter[Any]]] = {
-    "cases": [in_memory(InMemoryCaseRepository), in_sqlite(SqliteCaseRepository)],
-    "users": [in_memory(InMemoryUserRepository), in_sqlite(SqliteUserRepository)],
-    "knowledge": [in_memory(InMemoryKnowledgeRepository), in_sqlite(SqliteKnowledgeRepository)],
-    "vectors": [in_memory(lambda: InMemoryVectorStore(SPACE)), Adapter("chroma", chroma_folder)],
-    "sessions": [in_memory(memory_sessions), each_time("file", file_sessions), each_time("sqlite", sqlite_sessions)],
+    "cases": [in_memory(InMemoryCaseRepository), in_sqlite(SqliteCaseRepository), in_postgres(PostgresCaseRepository)],
+    "users": [in_memory(InMemoryUserRepository), in_sqlite(SqliteUserRepository), in_postgres(PostgresUserRepository)],
+    "knowledge": [
+        in_memory(InMemoryKnowledgeRepository),
+        in_sqlite(SqliteKnowledgeRepository),
+        in_postgres(PostgresKnowledgeRepository),
+    ],
+    "vectors": [
+        in_memory(partial(InMemoryVectorStore, SPACE)),
+        Adapter("chroma", chroma_folder, marker="chroma"),
+        Adapter("chroma server", chroma_server, marker="chroma"),
+        Adapter("pgvector", pgvector, marker="postgres"),
+    ],
+    "sessions": [
+        in_memory(partial(with_clock, InMemorySessionStore)),
+        each_time("file", file_sessions),
+        each_time("sqlite", sqlite_sessions),
+        on_redis("redis", "redis_url"),
+        on_redis("redis cluster", "redis_cluster_url"),
+        on_redis("valkey", "valkey_url"),
+    ],
     "blobs": [in_memory(InMemoryBlobStore), each_time("file", file_blobs)],
 }

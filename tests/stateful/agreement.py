@@ -35,10 +35,14 @@ Servers = Callable[[str], str]
 
 @dataclass(frozen=True)
 class Adapter(Generic[S]):
-    """One of the adapters of a port; what ``open`` opens lasts for all lists of commands."""
+    """One of the adapters of a port; what ``open`` opens lasts for all lists of commands.
+
+    ``marker`` is that of the tests that need its backend.
+    """
 
     name: str
     open: Callable[[Servers], AbstractAsyncContextManager[Empty[S]]]
+    marker: str | None = None
 
 
 class Port(Generic[S, M]):

@@ -14,7 +14,13 @@ from tests.stateful.machine import Command
 from tests.stateful.ports import PORTS
 from tests.stateful.profiles import AGREEMENT_SETTINGS
 
-pytestmark = pytest.mark.timeout(7200)
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
+
+
+def marked(port: Port[Any, Any]) -> Any:
+    """The port as a parameter, with the markers of its adapters."""
+    markers = {adapter.marker for adapter in ADAPTERS[port.name] if adapter.marker}
+    return pytest.param(port, id=port.name, marks=[getattr(pytest.mark, marker) for marker in sorted(markers)])
 
 
 @pytest.fixture
@@ -24,7 +30,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield runner
 
 
-@pytest.mark.parametrize("port", PORTS, ids=lambda port: port.name)
+@pytest.mark.parametrize("port", [marked(port) for port in PORTS])
 def test_adapters_agree(port: Port[Any, Any], runner: asyncio.Runner, request: pytest.FixtureRequest) -> None:
     """Whatever is asked, they say the same."""
     opened = AsyncExitStack()

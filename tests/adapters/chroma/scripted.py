@@ -52,6 +52,7 @@ class ScriptedServer:
     requests: list[Request] = field(default_factory=list)
     scheme: str = "http"
     arrival: asyncio.Condition = field(default_factory=asyncio.Condition)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def url(self) -> str:
@@ -62,6 +63,10 @@ class ScriptedServer:
         """Answer this operation like that, and others as before."""
         others = self.answer
         self.answer = lambda request: answer if request.path.endswith(f"/{operation}") else others(request)
+
+    def let_go(self) -> None:
+        """Answer those that were kept waiting in silence, by what ``answer`` says now."""
+        self.released.set()
 
     async def received(self, number: int) -> None:
         """Wait until so many requests are here."""
@@ -80,7 +85,8 @@ class ScriptedServer:
                 if answer == BREAK:
                     return
                 if answer == SILENCE:
-                    await asyncio.Event().wait()
+                    await self.released.wait()
+                    answer = self.answer(request)
                 if answer == TRICKLE:
                     writer.write(b"HTTP/1.1 200 OK\r\n")
                     while True:

@@ -306,6 +306,26 @@ async def test_close_in_the_middle_of_calls(server: ScriptedServer, store: Chrom
     assert isinstance(write, OutcomeUnknown | StorageUnavailable)
 
 
+async def test_cancelled_write_ends_before_the_next(server: ScriptedServer) -> None:
+    """It is on its way and cannot be called back: a later write of the same record waits until it has arrived."""
+    store = await open_at(server.url)
+    server.instead("upsert", SILENCE)
+    first = asyncio.ensure_future(put(store, a_record(1, version=1)))
+    await server.received(2)
+    second = asyncio.ensure_future(put(store, a_record(1, version=2)))
+    first.cancel()
+    await asyncio.sleep(0.1)
+    assert not first.done()
+    assert len(server.requests) == 2
+    server.answer = like_chroma
+    server.let_go()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    await second
+    assert [b"version" in request.body for request in server.requests[1:]] == [True, True]
+    await store.aclose()
+
+
 async def test_collection_is_asked_for_once(server: ScriptedServer) -> None:
     """By however many calls at once; after it was removed, by the next call."""
 

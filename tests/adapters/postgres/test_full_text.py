@@ -252,13 +252,6 @@ async def test_search_reads_the_postings_of_its_terms(
     assert "Seq Scan on knowledge_chunks" not in plan
 
 
-async def test_search_with_nul(repository: PostgresKnowledgeRepository) -> None:
-    """A term with a character that no text can have finds nothing and hinders no other term."""
-    await repository.save(a_document(1), chunks(1, "disk"))
-    assert await repository.search(["di\0sk"], [GLOBAL]) == ()
-    assert places(await repository.search(["\0", "disk"], [GLOBAL])) == [(1, 0)]
-
-
 async def test_saving_again_repairs_the_index(
     repository: PostgresKnowledgeRepository, database: PostgresDatabase
 ) -> None:

@@ -80,7 +80,7 @@ async def test_too_many_connections(server: PostgresServer) -> None:
     assert len(refused) < len(results)
     for error in refused:
         assert isinstance(error, StorageUnavailable)
-        assert "CASES_DB_POOL_SIZE" in str(error)
+        assert "DB_POOL_SIZE" in str(error)
     assert database.checked_out == 0
     await database.check_health()
     await database.aclose()

@@ -5,10 +5,12 @@ import asyncio
 import pytest
 
 from domain.case import Case
+from domain.errors import InvalidInput
 from ports.cases import CaseRepository
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page
 from tests.builders import a_case, a_closed_case, a_message, an_id, later
+from tests.contract.data import UNSTORABLE_TEXTS
 
 PATIENCE = 10
 """Seconds after which a test that waits for a lock is taken to hang."""
@@ -268,6 +270,17 @@ class CaseTransactionTests:
         read = await prepared.get(an_id("case", 6))
         assert read is not None
         assert read.message_count == 1
+
+    async def test_transaction_outlives_refused_calls(self, prepared: CaseRepository) -> None:
+        """Text that cannot be stored is refused without a word to the engine, which might give up the transaction."""
+        async with prepared.begin_transaction():
+            for text in UNSTORABLE_TEXTS.values():
+                with pytest.raises(InvalidInput):
+                    await prepared.scan(after=text, limit=0)
+                with pytest.raises(InvalidInput):
+                    await prepared.delete(text)
+            await prepared.save(a_case(7))
+        assert await prepared.get(an_id("case", 7)) == a_case(7, version=1)
 
     async def test_transaction_conflict_rolls_back_the_rest(self, prepared: CaseRepository) -> None:
         """A conflict that ends the block takes the writes before it along."""

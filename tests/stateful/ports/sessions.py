@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -21,25 +21,37 @@ keys = st.one_of(*[key_value.KEYS] * 4, st.sampled_from(["", "a\0", "\ud800", "x
 # Few values, so that a comparison often meets the value that is stored.
 values = st.sampled_from(["0", "1", "-1", "41", "", "01", "text", str(2**63 - 1), str(-(2**63)), "é\U0001f4a9", "\0"])
 expected_values = st.none() | values | st.just("\ud800")
-lengths = st.sampled_from(
-    [timedelta(milliseconds=number) for number in (1, 2, 999, 1000, 1001, 60_000)]
-    + [timedelta(microseconds=1500), timedelta(0), timedelta(milliseconds=-1), MAX_TTL + timedelta(milliseconds=1)]
-)
+# Where time cannot be stopped, that which really passes must not matter.
+UNIT = timedelta(minutes=1)
+REFUSED_TTLS = [timedelta(0), timedelta(milliseconds=-1), MAX_TTL + timedelta(milliseconds=1)]
+
+
+def in_units(number: int) -> timedelta:
+    """A length of time."""
+    return number * UNIT
+
+
+lengths = st.sampled_from([*map(in_units, (1, 2, 999, 1000, 1001, 60_000)), *REFUSED_TTLS])
 ttls = st.none() | lengths
-pauses = st.sampled_from([timedelta(milliseconds=number) for number in (1, 998, 999, 1000, 59_000, 60_000)])
 numbers = st.sampled_from([1, 1, -3, 0, 42, 2**63 - 1, 2**63])
 
 
 @dataclass(frozen=True)
 class Timed:
-    """A store with the time that it goes by, which stands still but for `advance`."""
+    """A store, and what lets time pass for it."""
 
     store: CacheStore
-    clock: FakeClock
+    advance: Callable[[timedelta], Awaitable[None]]
 
-    async def advance(self, by: timedelta) -> None:
-        """Let time pass."""
-        self.clock.advance(by)
+
+def with_clock(make: Callable[[FakeClock], CacheStore]) -> Timed:
+    """A store whose time stands still but for `Timed.advance`."""
+    clock = FakeClock()
+
+    async def advance(by: timedelta) -> None:
+        clock.advance(by)
+
+    return Timed(make(clock), advance)
 
 
 class SessionPort(Port[Timed, Timed]):
@@ -60,12 +72,11 @@ class SessionPort(Port[Timed, Timed]):
         *[asking("increment", keys, numbers, ttls)] * 3,
         asking("clear"),
         asking("sweep"),
-        *[asking("advance", pauses)] * 3,
+        *[asking("advance", st.sampled_from([1, 998, 999, 1000, 59_000, 60_000]).map(in_units))] * 3,
     )
 
     def new_model(self) -> Timed:
-        clock = FakeClock()
-        return Timed(InMemorySessionStore(clock), clock)
+        return with_clock(InMemorySessionStore)
 
     async def ask_model(self, model: Timed, what: Call) -> object:
         return await self.ask(model, what)
@@ -84,4 +95,4 @@ class SessionPort(Port[Timed, Timed]):
 
     def last_calls(self, model: Timed) -> Sequence[Call]:
         names = ["a", "b", "a*", "user:1", "\U0001f4a9", "\u00fc"]
-        return [call("keys", "*"), call("get_many", names), call("advance", timedelta(minutes=1)), call("keys", "*")]
+        return [call("keys", "*"), call("get_many", names), call("advance", in_units(1000)), call("keys", "*")]
