@@ -10,14 +10,24 @@ BIN := $(VENV)/bin
 UV := VIRTUAL_ENV=$(CURDIR)/$(VENV) $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --no-deps
 COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--override overrides.txt --custom-compile-command "make lock" pyproject.toml
+	--override overrides.txt --custom-compile-command "make lock"
+COMPILE_CORE := $(COMPILE) pyproject.toml --output-file requirements.lock
+COMPILE_DEV := $(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+COMPILE_BGE := $(COMPILE) --group pyproject.toml:test-bge --no-emit-package torch --override overrides-bge.txt \
+	--constraint requirements-dev.lock --output-file requirements-bge.lock
+# PyTorch comes with pip and without hashes, because each machine has its own build. Plain PyPI has the one for GPUs, of
+# several gigabytes: elsewhere add `--index-url` and the address of the CPU builds.
+TORCH ?= $(shell sed -n 's/.*"\(torch==[^"]*\)".*/\1/p' pyproject.toml)
+BGE_VENV := .venv-bge
+INSTALL_BGE := $(INSTALL) --python $(BGE_VENV)/bin/python
 PACKAGES := domain ports application adapters bootstrap
 
 UV_STAMP := $(VENV)/.stamp-uv-$(UV_VERSION)
 CORE_STAMP := $(VENV)/.stamp-core
 DEV_STAMP := $(VENV)/.stamp-dev
+BGE_STAMP := $(BGE_VENV)/.stamp
 
-.PHONY: help run test test-nightly check format walkthrough bench-retrieval docs setup setup-dev lock lock-upgrade clean
+.PHONY: help run test test-bge test-nightly check format walkthrough bench-retrieval docs setup setup-dev lock lock-upgrade clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +40,9 @@ test: setup-dev ## Run the tests and enforce the coverage limits
 	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report= $(PYTEST_ARGS)
 	@$(BIN)/python -m coverage report --include='domain/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='domain/*' --fail-under=90
+
+test-bge: $(BGE_STAMP) ## Run the tests that need PyTorch, in an environment of their own
+	@PYTHONDONTWRITEBYTECODE= $(BGE_VENV)/bin/python -m pytest -m sentence_transformers tests/adapters/sentence_transformers $(PYTEST_ARGS)
 
 test-nightly: setup-dev ## Run the tests with many more generated examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS)
@@ -44,29 +57,33 @@ format: setup-dev ## Apply the formatter and the safe fixes
 	@$(BIN)/ruff check --fix-only .
 	@$(BIN)/ruff format .
 
-walkthrough: setup-dev ## Work a case over HTTP, with a real PostgreSQL in trouble, and write docs/walkthrough.md
-	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough $(if $(RUNBOOKS),--runbooks $(RUNBOOKS))
+walkthrough: setup-dev ## Work a case over HTTP and write docs/walkthrough.md; PROFILE=production: on other stores
+	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough \
+		$(if $(RUNBOOKS),--runbooks $(RUNBOOKS)) $(if $(PROFILE),--profile $(PROFILE))
 
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval
 
-docs: setup ## Write the configuration reference from the settings
+docs: setup-dev ## Write the pages that are made from the code: the settings, the adapters
 	@$(BIN)/python -m bootstrap.reference > docs/configuration.md
+	@$(BIN)/python -m tests.docs.adapters_page > docs/adapters.md
 
 setup: $(CORE_STAMP) ## Install the run-time environment
 
 setup-dev: $(DEV_STAMP) ## Install the development environment
 
 lock: $(UV_STAMP) ## Refresh the lock files, keeping the versions that still fit
-	@$(COMPILE) --output-file requirements.lock
-	@$(COMPILE) --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE_CORE)
+	@$(COMPILE_DEV)
+	@$(COMPILE_BGE)
 
 lock-upgrade: $(UV_STAMP) ## Refresh the lock files with the newest versions
-	@$(COMPILE) --upgrade --output-file requirements.lock
-	@$(COMPILE) --upgrade --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	@$(COMPILE_CORE) --upgrade
+	@$(COMPILE_DEV) --upgrade
+	@$(COMPILE_BGE) --upgrade
 
-clean: ## Remove the environment, caches and reports (data is kept)
-	@rm -rf $(VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+clean: ## Remove the environments, caches and reports (data is kept)
+	@rm -rf $(VENV) $(BGE_VENV) build dist .coverage .coverage.* htmlcov .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(UV_STAMP):
@@ -85,4 +102,12 @@ $(CORE_STAMP): requirements.lock pyproject.toml | $(UV_STAMP)
 $(DEV_STAMP): requirements-dev.lock $(CORE_STAMP)
 	@echo "Installing the development environment ..."
 	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+$(BGE_STAMP): requirements-bge.lock requirements-dev.lock pyproject.toml | $(UV_STAMP)
+	@echo "Installing the environment with PyTorch, about 1.6 GB ..."
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(BGE_VENV)
+	@$(INSTALL_BGE) --require-hashes --requirement requirements-dev.lock --requirement requirements-bge.lock
+	@$(INSTALL_BGE) --editable .
+	@$(BIN)/python -m pip --python $(BGE_VENV)/bin/python install -qq --disable-pip-version-check --no-compile $(TORCH)
 	@touch $@

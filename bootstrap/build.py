@@ -5,23 +5,26 @@ Each choice is made here once. Only the chosen technology's container is importe
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, assert_never
+from typing import Any, Literal, assert_never
 
 from dependency_injector.containers import DeclarativeContainer
 
 from adapters.system.clock import SystemClock
 from adapters.system.ids import RandomIds
 from bootstrap.data_folder import held
+from bootstrap.errors import BackendsUnusable
 from bootstrap.settings import Settings
+from domain.errors import InvalidInput
 from ports.blobs import BlobStore
 from ports.capabilities import Closeable
 from ports.cases import CaseRepository
 from ports.clock import Clock
 from ports.embeddings import EmbeddingGenerator
+from ports.errors import PortError
 from ports.ids import IdSource
 from ports.knowledge import KnowledgeRepository
 from ports.language_model import LanguageModel
@@ -75,6 +78,7 @@ class _Technologies:
         self.clock = SystemClock()
         self._stack = stack
         self._opened: dict[type[DeclarativeContainer], Any] = {}
+        self._problems: list[tuple[str, str]] = []
 
     def use(self, kind: type[DeclarativeContainer], **dependencies: object) -> Any:
         """The container of this kind, made at the first use."""
@@ -86,12 +90,29 @@ class _Technologies:
             self._opened[kind] = container
         return self._opened[kind]
 
-    async def keep(self, adapter: Any) -> Any:
-        """``adapter``, awaited if its container opens a resource for it, and closed at the end."""
-        opened = await adapter if hasattr(adapter, "__await__") else adapter
+    async def keep(self, variable: str, make: Callable[[], Any]) -> Any:
+        """The adapter that the variable chose, awaited if its container opens a resource for it, and closed at the end.
+
+        One that cannot be opened is noted for `check` and None, so that the operator is told of all at once.
+        """
+        try:
+            made = make()
+            opened = await made if hasattr(made, "__await__") else made
+        except (PortError, InvalidInput) as error:
+            self._problems.append((f"{variable}={getattr(self.settings, variable.lower())}", str(error)))
+            return None
         if isinstance(opened, Closeable):
             self._stack.push_async_callback(opened.aclose)
         return opened
+
+    def check(self) -> None:
+        """Go on only if everything so far could be opened.
+
+        Raises:
+            BackendsUnusable: with all the reasons.
+        """
+        if self._problems:
+            raise BackendsUnusable(self._problems)
 
 
 async def _shut_down(container: Any) -> None:
@@ -102,34 +123,45 @@ async def _shut_down(container: Any) -> None:
 
 @asynccontextmanager
 async def opened_records(settings: Settings) -> AsyncIterator[Records]:
-    """Cases, users and documents. The caller holds the data folder, or another process serves from it."""
+    """Cases, users and documents. The caller holds the data folder, or another process serves from it.
+
+    Raises:
+        BackendsUnusable: a chosen backend cannot be opened.
+    """
     async with AsyncExitStack() as stack:
-        yield await _records(_Technologies(settings, stack))
+        technologies = _Technologies(settings, stack)
+        records = await _records(technologies)
+        technologies.check()
+        yield records
 
 
 @asynccontextmanager
 async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]:
-    """Every port, open, with the data folder held where a chosen adapter keeps data there.
+    """Every port, open, with the data folder held where a chosen adapter has to have it to itself.
 
     Raises:
         DataFolderInUse, DataFolderUnusable: see `bootstrap.data_folder.held`.
-        PortError: a chosen backend cannot be opened.
+        BackendsUnusable: chosen backends cannot be opened; each is given at most 5 s to answer.
     """
     async with AsyncExitStack() as stack:
-        if settings.is_local:
+        if settings.holds_data_folder:
             stack.enter_context(held(settings.faultmaven_data_dir, purpose))
         technologies = _Technologies(settings, stack)
         records = await _records(technologies)
-        sessions = await _sessions(technologies)
-        embeddings = await _embeddings(technologies)
-        vectors = await _vectors(technologies, embeddings.space)
+        sessions = await technologies.keep("SESSION_STORAGE_TYPE", _sessions(technologies))
+        blobs = await technologies.keep("BLOB_STORAGE_TYPE", _blobs(technologies))
+        embeddings = await technologies.keep("EMBEDDING_TYPE", _embeddings(technologies))
+        vectors: Any = None
+        if embeddings is not None:
+            vectors = await technologies.keep("VECTOR_STORAGE_TYPE", _vectors(technologies, embeddings.space))
+        technologies.check()
         yield Ports(
             clock=technologies.clock,
             ids=RandomIds(),
             records=records,
             sessions=sessions,
             counters=_counters(technologies, sessions),
-            blobs=await _blobs(technologies),
+            blobs=blobs,
             vectors=vectors,
             embeddings=embeddings,
             language_model=_language_model(settings),
@@ -137,14 +169,18 @@ async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]
 
 
 async def _records(technologies: _Technologies) -> Records:
-    container = _relational(technologies, technologies.settings.case_storage_type)
-    cases = await technologies.keep(container.cases())
-    documents = await technologies.keep(container.documents())
-    users = await technologies.keep(_relational(technologies, technologies.settings.user_storage_type).users())
+    settings = technologies.settings
+    container = _relational(technologies, settings.case_storage_type)
+    cases = await technologies.keep("CASE_STORAGE_TYPE", container.cases)
+    # They are where the cases are: if those cannot be reached, nothing is gained by waiting for these too.
+    documents: Any = None
+    if cases is not None:
+        documents = await technologies.keep("CASE_STORAGE_TYPE", container.documents)
+    users = await technologies.keep("USER_STORAGE_TYPE", _relational(technologies, settings.user_storage_type).users)
     return Records(cases, users, documents)
 
 
-def _relational(technologies: _Technologies, kind: str) -> Any:
+def _relational(technologies: _Technologies, kind: Literal["inmemory", "sqlite", "postgres"]) -> Any:
     match kind:
         case "inmemory":
             from bootstrap.containers.memory import MemoryContainer
@@ -154,33 +190,46 @@ def _relational(technologies: _Technologies, kind: str) -> Any:
             from bootstrap.containers.sqlite import SqliteContainer
 
             return technologies.use(SqliteContainer)
-    raise AssertionError(kind)
+        case "postgres":
+            from bootstrap.containers.postgres import PostgresContainer
 
-
-async def _blobs(technologies: _Technologies) -> Any:
-    match technologies.settings.blob_storage_type:
-        case "inmemory":
-            from bootstrap.containers.memory import MemoryContainer
-
-            return await technologies.keep(technologies.use(MemoryContainer).blobs())
-        case "file":
-            from bootstrap.containers.filesystem import FilesystemContainer
-
-            return await technologies.keep(technologies.use(FilesystemContainer).blobs())
+            return technologies.use(PostgresContainer)
         case other:
             assert_never(other)
 
 
-async def _sessions(technologies: _Technologies) -> Any:
+def _blobs(technologies: _Technologies) -> Any:
+    match technologies.settings.blob_storage_type:
+        case "inmemory":
+            from bootstrap.containers.memory import MemoryContainer
+
+            return technologies.use(MemoryContainer).blobs
+        case "file":
+            from bootstrap.containers.filesystem import FilesystemContainer
+
+            return technologies.use(FilesystemContainer).blobs
+        case other:
+            assert_never(other)
+
+
+def _sessions(technologies: _Technologies) -> Any:
     match technologies.settings.session_storage_type:
         case "inmemory":
             from bootstrap.containers.memory import MemoryContainer
 
-            return await technologies.keep(technologies.use(MemoryContainer).sessions())
+            return technologies.use(MemoryContainer).sessions
         case "file":
             from bootstrap.containers.filesystem import FilesystemContainer
 
-            return await technologies.keep(technologies.use(FilesystemContainer).sessions())
+            return technologies.use(FilesystemContainer).sessions
+        case "sqlite":
+            from bootstrap.containers.sqlite import SqliteContainer
+
+            return technologies.use(SqliteContainer).sessions
+        case "redis":
+            from bootstrap.containers.redis import RedisContainer
+
+            return technologies.use(RedisContainer).sessions
         case other:
             assert_never(other)
 
@@ -196,30 +245,46 @@ def _counters(technologies: _Technologies, sessions: CacheStore) -> CacheStore:
     return InMemorySessionStore(technologies.clock)
 
 
-async def _embeddings(technologies: _Technologies) -> Any:
+def _embeddings(technologies: _Technologies) -> Any:
     match technologies.settings.embedding_type:
         case "hashing":
             from bootstrap.containers.hashing import HashingContainer
 
-            return await technologies.keep(technologies.use(HashingContainer).embeddings())
+            return technologies.use(HashingContainer).embeddings
         case "onnx":
             from bootstrap.containers.onnx import OnnxContainer
 
-            return await technologies.keep(technologies.use(OnnxContainer).embeddings())
+            return technologies.use(OnnxContainer).embeddings
+        case "bge_m3":
+            from bootstrap.containers.sentence_transformers import SentenceTransformersContainer
+
+            return technologies.use(SentenceTransformersContainer).embeddings
+        case "openai":
+            from bootstrap.containers.openai import OpenAiContainer
+
+            return technologies.use(OpenAiContainer).embeddings
         case other:
             assert_never(other)
 
 
-async def _vectors(technologies: _Technologies, space: EmbeddingSpace) -> Any:
+def _vectors(technologies: _Technologies, space: EmbeddingSpace) -> Any:
     match technologies.settings.vector_storage_type:
         case "inmemory":
             from bootstrap.containers.memory_vectors import MemoryVectorsContainer
 
-            return await technologies.keep(technologies.use(MemoryVectorsContainer, space=space).vectors())
+            return technologies.use(MemoryVectorsContainer, space=space).vectors
+        case "chromadb" if technologies.settings.chromadb_url:
+            from bootstrap.containers.chroma_server import ChromaServerContainer
+
+            return technologies.use(ChromaServerContainer, space=space).vectors
         case "chromadb":
             from bootstrap.containers.chroma import ChromaContainer
 
-            return await technologies.keep(technologies.use(ChromaContainer, space=space).vectors())
+            return technologies.use(ChromaContainer, space=space).vectors
+        case "pgvector":
+            from bootstrap.containers.pgvector import PgVectorContainer
+
+            return technologies.use(PgVectorContainer, space=space).vectors
         case other:
             assert_never(other)
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -17,34 +18,15 @@ from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
 from bootstrap.errors import Misconfigured
-from bootstrap.settings import Settings, SettingsError
+from bootstrap.setting_types import SettingsError
+from bootstrap.settings import Settings
 
 PROFILES = ("development", "singlenode", "production")
 
 VARIABLES: Mapping[str, str] = {name.upper(): name for name in Settings.model_fields}
 
-# Names and values that the documentation of the storage architecture gives to backends of a later release.
-_PLANNED_VALUES = {
-    ("CASE_STORAGE_TYPE", "postgres"): "the PostgreSQL adapter",
-    ("USER_STORAGE_TYPE", "postgres"): "the PostgreSQL adapter",
-    ("SESSION_STORAGE_TYPE", "redis"): "the Redis adapter",
-    ("SESSION_STORAGE_TYPE", "sqlite"): "the SQLite session store",
-    ("VECTOR_STORAGE_TYPE", "pgvector"): "the pgvector adapter",
-    ("EMBEDDING_TYPE", "bge_m3"): "the BGE-M3 adapter",
-    ("LANGUAGE_MODEL_TYPE", "openai"): "the adapter of OpenAI-compatible models",
-}
-_PLANNED_VARIABLES = {
-    **dict.fromkeys(
-        (
-            f"{database}_DB_{part}"
-            for database in ("CASES", "USERS")
-            for part in ("HOST", "PORT", "NAME", "USER", "PASSWORD", "URL")
-        ),
-        "the PostgreSQL adapter",
-    ),
-    **dict.fromkeys(("REDIS_HOST", "REDIS_PORT", "REDIS_PASSWORD", "REDIS_DB", "REDIS_URL"), "the Redis adapter"),
-    **dict.fromkeys(("CHROMADB_URL", "CHROMADB_API_KEY"), "the adapter of a Chroma server"),
-}
+# From the first colon after the slashes to the last at-sign before the next slash: a password may hold both.
+_CREDENTIALS = re.compile(r"(://[^/:@]*:)[^/]*@")
 _SECRET_WORDS = ("PASSWORD", "KEY", "SECRET", "TOKEN_VALUE")
 
 
@@ -100,10 +82,7 @@ def load_configuration(environment: Mapping[str, str] | None = None, folder: Pat
     """
     given, problems = _collect(os.environ if environment is None else environment, folder or Path.cwd())
     problems += _check_names(given)
-    planned = _check_planned(given)
-    problems += planned
-    refused = {problem.variable for problem in problems}
-    values = {VARIABLES[name]: item.value for name, item in given.items() if name in VARIABLES and name not in refused}
+    values = {VARIABLES[name]: item.value for name, item in given.items() if name in VARIABLES}
     try:
         settings = Settings.model_validate(values)
     except ValidationError as error:
@@ -122,7 +101,7 @@ def _collect(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Gi
             from_file = dict(dotenv_values(file, interpolate=False, encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             problems.append(Problem(".env", f"the file {file} cannot be read ({error}); save it as UTF-8 text"))
-    own = {name: value for name, value in environment.items() if name in VARIABLES or name in _PLANNED_VARIABLES}
+    own = {name: value for name, value in environment.items() if name in VARIABLES}
     own |= {name: value for name, value in environment.items() if name.startswith("FAULTMAVEN_")}
     own |= {name: value for name, value in environment.items() if name not in own and _resembles(name, cutoff=0.9)}
     layers: list[tuple[str, Mapping[str, str | None]]] = [("environment", own), (".env", from_file)]
@@ -154,7 +133,7 @@ def _resembles(name: str, *, cutoff: float) -> str | None:
 def _check_names(given: Mapping[str, Given]) -> list[Problem]:
     problems = []
     for name, item in given.items():
-        if name in VARIABLES or name in _PLANNED_VARIABLES:
+        if name in VARIABLES:
             continue
         meant = _resembles(name, cutoff=0.7)
         hint = f"did you mean {meant}?" if meant else "see `faultmaven config show` for the names"
@@ -162,40 +141,16 @@ def _check_names(given: Mapping[str, Given]) -> list[Problem]:
     return problems
 
 
-def _check_planned(given: Mapping[str, Given]) -> list[Problem]:
-    problems = []
-    for (variable, value), adapter in _PLANNED_VALUES.items():
-        item = given.get(variable)
-        if item and item.value.strip().lower() == value:
-            accepted = accepted_values(variable)
-            problems.append(
-                Problem(
-                    variable,
-                    f"{value!r} (from {item.origin}) needs {adapter}, which this release does not have yet; "
-                    f"accepted: {accepted}",
-                )
-            )
-    if (url := given.get("CHROMADB_URL")) and given.get("VECTOR_STORAGE_TYPE", url).value == "chromadb":
-        problems.append(
-            Problem(
-                "CHROMADB_URL",
-                f"{url.value!r} (from {url.origin}) needs the adapter of a Chroma server, which this release does not "
-                "have yet; leave it out to use the embedded Chroma in CHROMADB_PATH",
-            )
-        )
-    return problems
-
-
 def _explain(error: ValidationError, given: Mapping[str, Given]) -> list[Problem]:
-    problems = []
+    problems: list[Problem] = []
     for item in error.errors(include_url=False, include_input=False):
         cause = item.get("ctx", {}).get("error")
         if isinstance(cause, SettingsError):
-            problems.append(Problem(cause.variable, cause.message))
+            problems.extend(Problem(*problem) for problem in cause.problems)
             continue
         variable = str(item["loc"][0]).upper()
         found = given[variable]
-        shown = "******" if _is_secret(variable) else repr(found.value)
+        shown = "******" if _is_secret(variable) else repr(_without_password(found.value))
         problems.append(
             Problem(variable, f"{shown} (from {found.origin}) is not accepted; accepted: {accepted_values(variable)}")
         )
@@ -206,7 +161,9 @@ def accepted_values(variable: str) -> str:
     """What a variable accepts, in words."""
     schema: dict[str, Any] = Settings.model_json_schema()["properties"][VARIABLES[variable]]
     if "anyOf" in schema:
-        schema = next(option for option in schema["anyOf"] if option.get("type") != "null")
+        schema = {**next(option for option in schema["anyOf"] if option.get("type") != "null"), **schema}
+    if "accepted" in schema:
+        return str(schema["accepted"])
     if "enum" in schema:
         return ", ".join(map(str, schema["enum"]))
     if "const" in schema:
@@ -234,4 +191,9 @@ def _show(value: object) -> str:
         return "******"
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+    return str(value).lower() if isinstance(value, bool) else _without_password(str(value))
+
+
+def _without_password(text: str) -> str:
+    """``text`` with the password of an address in it masked."""
+    return _CREDENTIALS.sub(r"\1******@", text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -15,6 +16,17 @@ class Misconfigured(StartError):
     """A setting has to be changed (EX_CONFIG)."""
 
     exit_code = 78
+
+
+class BackendsUnusable(StartError):
+    """Backends that were chosen do not work: all of them, each with the variable that chose it (EX_UNAVAILABLE)."""
+
+    exit_code = 69
+
+    def __init__(self, problems: Sequence[tuple[str, str]]) -> None:
+        lines = [f"  {choice}: {reason}" for choice, reason in problems]
+        super().__init__("\n".join(("These backends cannot be used:", *lines)))
+        self.problems = tuple(problems)
 
 
 class Busy(StartError):

@@ -46,3 +46,5 @@ def configure_logging(settings: Settings) -> None:
     # The web server writes one line for each step of its own life; the start and the end are told by this process.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     logging.getLogger("uvicorn.access").disabled = True
+    # The adapters tell what matters of the requests that they make.
+    logging.getLogger("httpx").setLevel(logging.WARNING)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, closing, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +21,9 @@ from application.operations import Operations
 from application.users import UserService
 from bootstrap.configuration import Configuration, load_configuration
 from bootstrap.data_folder import held, holder_of
-from bootstrap.errors import DataFolderInUse
+from bootstrap.errors import BackendsUnusable, DataFolderInUse
 from bootstrap.logging import configure_logging
 from bootstrap.settings import Settings
-from ports.errors import PortError
 
 if TYPE_CHECKING:
     from bootstrap.build import Records
@@ -44,13 +44,21 @@ class ProcessRuntime(Runtime):
         """See `Runtime`."""
         return self._configuration.rows()
 
-    def serve(self) -> None:
+    def serve(self, workers: int | None) -> None:
         """See `Runtime`."""
+        if workers is not None:
+            # As a setting it is checked together with all the others, and the workers find it.
+            os.environ["FAULTMAVEN_WORKERS"] = str(workers)
+        settings = self._settings
+        configure_logging(settings)
+        if settings.faultmaven_workers > 1:
+            from bootstrap.workers import supervise
+
+            raise typer.Exit(asyncio.run(supervise(settings)))
         from bootstrap.serve import serve
 
-        configure_logging(self._settings)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(serve(self._settings, typer.echo))
+        with asyncio.Runner(loop_factory=loop_factory()) as runner:
+            runner.run(serve(settings, typer.echo))
 
     @asynccontextmanager
     async def records(self) -> AsyncIterator[tuple[UserService, Operations]]:
@@ -64,18 +72,21 @@ class ProcessRuntime(Runtime):
             clock = SystemClock()
             # No token is made or read here: signing out works through the user's own record.
             cache = InMemorySessionStore(clock)
-            passwords = Passwords()
-            users = UserService(users=records.users, cache=cache, passwords=passwords, clock=clock, ids=RandomIds())
-            yield users, Operations(cases=records.cases, users=records.users)
+            with closing(Passwords()) as passwords:
+                users = UserService(users=records.users, cache=cache, passwords=passwords, clock=clock, ids=RandomIds())
+                yield users, Operations(cases=records.cases, users=records.users)
 
     @asynccontextmanager
     async def knowledge(self) -> AsyncIterator[KnowledgeService]:
         """See `Runtime`."""
         from bootstrap.build import opened_ports
-        from bootstrap.services import assemble
+        from bootstrap.services import assembled
 
-        async with opened_ports(self._settings, "faultmaven knowledge") as ports:
-            yield assemble(self._settings, ports).knowledge_service()
+        async with (
+            opened_ports(self._settings, "faultmaven knowledge") as ports,
+            assembled(self._settings, ports) as services,
+        ):
+            yield services.knowledge_service()
 
     def read_documents(self, path: str) -> tuple[list[SourceDocument], list[tuple[str, str]]]:
         """See `Runtime`."""
@@ -110,8 +121,8 @@ class ProcessRuntime(Runtime):
                     embeddings=None,
                 )
                 findings += [finding async for finding in doctor.examine(deep=deep)]
-        except PortError as error:
-            findings.append(Finding("stores: open", Verdict.PROBLEM, str(error)))
+        except BackendsUnusable as error:
+            findings += [Finding(f"{choice}: open", Verdict.PROBLEM, reason) for choice, reason in error.problems]
         return findings
 
     @asynccontextmanager
@@ -120,13 +131,14 @@ class ProcessRuntime(Runtime):
         from bootstrap.build import opened_records
 
         async with AsyncExitStack() as stack:
-            if self._settings.is_local:
+            if self._settings.holds_data_folder:
                 with suppress(DataFolderInUse):
                     stack.enter_context(held(self._settings.faultmaven_data_dir, purpose))
             yield await stack.enter_async_context(opened_records(self._settings))
 
 
-def _loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+def loop_factory() -> type[asyncio.AbstractEventLoop] | None:
+    """The event loop of a server; None for that of asyncio itself."""
     if sys.platform == "win32":
         return None
     import uvloop

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import logging
 import signal
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import timedelta
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
@@ -19,19 +17,16 @@ from adapters.http.app import create_app
 from adapters.http.options import HttpOptions
 from adapters.http.services import Services
 from application.health import HealthService
-from bootstrap.build import Ports, opened_ports
+from bootstrap.background import background
+from bootstrap.build import opened_ports
 from bootstrap.containers.services import ServicesContainer
 from bootstrap.errors import PortInUse
-from bootstrap.services import assemble
+from bootstrap.services import assembled
 from bootstrap.settings import Settings
-from bootstrap.starter import import_starter_knowledge
 from domain.user import Role
-from ports.capabilities import SupportsSweep
-from ports.errors import PortError
+from ports.errors import AlreadyExists
 
 ADMIN = "admin"
-SWEEP_EVERY = timedelta(minutes=10)
-RETENTION_EVERY = timedelta(hours=1)
 
 log = logging.getLogger("faultmaven")
 
@@ -43,21 +38,44 @@ async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
     Raises:
         PortInUse: nothing can be bound to the address.
-        DataFolderInUse, PortError: see `bootstrap.build.opened_ports`.
+        DataFolderInUse, BackendsUnusable: see `bootstrap.build.opened_ports`.
     """
+    stop = stop_signal()
+    with contextlib.closing(bind(settings)) as listener:
+        await serve_on(listener, settings, stop, announce)
+
+
+def stop_signal() -> asyncio.Event:
+    """Set once the process is told to end."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    listener = _bind(settings)
-    with contextlib.closing(listener):
-        async with opened_ports(settings, "faultmaven serve") as ports:
-            services = assemble(settings, ports)
-            greeting = await _greeting(settings, services)
-            async with _background(settings, ports, services):
-                on_ready = functools.partial(_announce_start, settings, greeting, announce)
-                server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, on_ready)
-                await server.serve(sockets=[listener])
-                await services.jobs().aclose()
+    return stop
+
+
+async def serve_on(
+    listener: socket.socket,
+    settings: Settings,
+    stop: asyncio.Event,
+    announce: Callable[[str], None] | None,
+    on_ready: Callable[[], None] = lambda: None,
+) -> None:
+    """Serve on a bound socket until ``stop`` is set.
+
+    Of several processes on one socket one gets ``announce``: it makes the first administrator, brings the starter
+    runbooks up to date and speaks to the operator. ``on_ready`` is called once requests are answered.
+    """
+    async with opened_ports(settings, "faultmaven serve") as ports, assembled(settings, ports) as services:
+        greeting = await _greeting(settings, services) if announce else []
+
+        def tell() -> None:
+            if announce:
+                _announce_start(settings, greeting, announce)
+            on_ready()
+
+        async with background(settings, ports, services) if announce else contextlib.nullcontext():
+            server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, tell)
+            await server.serve(sockets=[listener])
     log.info("stopped")
 
 
@@ -93,7 +111,12 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
-def _bind(settings: Settings) -> socket.socket:
+def bind(settings: Settings) -> socket.socket:
+    """A socket on the address of the settings.
+
+    Raises:
+        PortInUse: another program listens there.
+    """
     host, port = settings.faultmaven_host, settings.faultmaven_port
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -155,9 +178,13 @@ async def _greeting(settings: Settings, services: ServicesContainer) -> list[str
         return [f"Sign in with your account, e.g. {ADMIN}; forgotten? `faultmaven user password {ADMIN}`"]
     given = settings.auth_initial_admin_password
     password = given.get_secret_value() if given else services.ids().secret()[:16]
-    await users.create_user(
-        username=ADMIN, email=None, display_name="Administrator", password=password, roles=(Role.USER, Role.ADMIN)
-    )
+    try:
+        await users.create_user(
+            username=ADMIN, email=None, display_name="Administrator", password=password, roles=(Role.USER, Role.ADMIN)
+        )
+    except AlreadyExists:
+        # Another machine that starts on the same database was faster, and has shown the password.
+        return [f"Sign in as {ADMIN}, with the password that the first process has shown."]
     shown = "that AUTH_INITIAL_ADMIN_PASSWORD gives" if given else f"{password} (shown only now; change it with"
     lines = [f"Sign in as {ADMIN} with the password {shown}"]
     if not given:
@@ -167,55 +194,11 @@ async def _greeting(settings: Settings, services: ServicesContainer) -> list[str
 
 def _announce_start(settings: Settings, greeting: list[str], announce: Callable[[str], None]) -> None:
     url = f"http://{settings.faultmaven_host}:{settings.faultmaven_port}"
-    announce(f"FaultMaven is ready on {url} (profile {settings.faultmaven_profile}, API documentation on {url}/docs)")
-    if settings.is_local:
+    processes = f", {settings.faultmaven_workers} processes" if settings.faultmaven_workers > 1 else ""
+    about = f"profile {settings.faultmaven_profile}{processes}, API documentation on {url}/docs"
+    announce(f"FaultMaven is ready on {url} ({about})")
+    if settings.holds_data_folder:
         announce(f"Data folder: {settings.faultmaven_data_dir}")
     for line in greeting:
         announce(line)
     log.info("ready", extra={"url": url, "profile": settings.faultmaven_profile})
-
-
-@contextlib.asynccontextmanager
-async def _background(settings: Settings, ports: Ports, services: ServicesContainer) -> AsyncIterator[None]:
-    """What runs beside the requests; it is stopped before the stores are closed."""
-
-    async def bring_up_to_date() -> None:
-        knowledge = services.knowledge_service()
-        report = await import_starter_knowledge(knowledge)
-        # What an earlier process was killed in the middle of is saved, but not indexed yet.
-        repaired = await knowledge.reindex()
-        counts = {"added": report.added, "updated": report.updated, "kept": report.kept, "reindexed": repaired}
-        log.info("knowledge_is_current", extra=counts)
-
-    async def sweep() -> None:
-        for store in (ports.sessions, ports.counters):
-            if isinstance(store, SupportsSweep):
-                await store.sweep()
-
-    async def expire() -> None:
-        if settings.case_retention_days:
-            await services.case_service().cleanup_expired(timedelta(days=settings.case_retention_days))
-
-    tasks = [
-        asyncio.create_task(_repeat("knowledge", bring_up_to_date, None)),
-        asyncio.create_task(_repeat("sweep", sweep, SWEEP_EVERY)),
-        asyncio.create_task(_repeat("retention", expire, RETENTION_EVERY)),
-    ]
-    try:
-        yield
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _repeat(name: str, work: Callable[[], Awaitable[None]], every: timedelta | None) -> None:
-    """Do the work once, or again and again; a backend that fails is tried again at the next time."""
-    while True:
-        try:
-            await work()
-        except PortError as error:
-            log.warning("background_work_failed", extra={"work": name, "reason": str(error)})
-        if every is None:
-            return
-        await asyncio.sleep(every.total_seconds())

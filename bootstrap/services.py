@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from bootstrap.build import Ports
 from bootstrap.containers.services import ServicesContainer
 from bootstrap.settings import Settings
 
 
-def assemble(settings: Settings, ports: Ports) -> ServicesContainer:
-    """The container of all services, over ``ports``."""
-    return ServicesContainer(
+@asynccontextmanager
+async def assembled(settings: Settings, ports: Ports) -> AsyncIterator[ServicesContainer]:
+    """The container of all services, over ``ports``; what they hold themselves is let go at the end of the block."""
+    services = ServicesContainer(
         settings=settings,
         clock=ports.clock,
         ids=ports.ids,
@@ -24,3 +28,8 @@ def assemble(settings: Settings, ports: Ports) -> ServicesContainer:
         language_model=ports.language_model,
         components=ports.stores,
     )
+    try:
+        yield services
+    finally:
+        await services.jobs().aclose()
+        services.passwords().close()

@@ -6,107 +6,26 @@ Where the values come from is `bootstrap.configuration`.
 from __future__ import annotations
 
 import ipaddress
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, model_validator
+
+from bootstrap.setting_types import Port, SettingsError, TextList
+from bootstrap.storage_settings import StorageSettings
 
 
-def _split_list(value: object) -> object:
-    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
-
-
-def _absolute(path: Path) -> Path:
-    return path.expanduser().absolute()
-
-
-TextList = Annotated[tuple[str, ...], BeforeValidator(_split_list)]
-LocalPath = Annotated[Path, AfterValidator(_absolute)]
-Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
-Port = Annotated[int, Field(ge=1, le=65_535)]
-
-
-class SettingsError(ValueError):
-    """Settings that do not go together. ``variable`` is the one to change."""
-
-    def __init__(self, variable: str, message: str) -> None:
-        super().__init__(message)
-        self.variable = variable
-        self.message = message
-
-
-class Settings(BaseModel):
+class Settings(StorageSettings):
     """Everything that an operator can set. The defaults are those of the profile ``singlenode``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
-    faultmaven_profile: Annotated[
-        Literal["development", "singlenode", "production"], Field(description="Set of defaults to start from.")
-    ] = "singlenode"
-    faultmaven_data_dir: Annotated[
-        LocalPath, Field(description="Folder for everything that is kept on this machine.", validate_default=True)
-    ] = Path("data")
-
-    # ---- which adapter each port uses
-    case_storage_type: Annotated[
-        Literal["inmemory", "sqlite"], Field(description="Where cases and knowledge documents are kept.")
-    ] = "sqlite"
-    user_storage_type: Annotated[Literal["inmemory", "sqlite"], Field(description="Where users are kept.")] = "sqlite"
-    session_storage_type: Annotated[
-        Literal["inmemory", "file"], Field(description="Where sessions, tokens, counters and caches are kept.")
-    ] = "file"
-    vector_storage_type: Annotated[
-        Literal["inmemory", "chromadb"], Field(description="Where the vectors of the knowledge are kept.")
-    ] = "chromadb"
-    blob_storage_type: Annotated[Literal["inmemory", "file"], Field(description="Where uploaded files are kept.")] = (
-        "file"
-    )
-    embedding_type: Annotated[
-        Literal["hashing", "onnx"],
-        Field(description="How texts become vectors: by their words (hashing), or by meaning with MiniLM (onnx)."),
-    ] = "onnx"
-    language_model_type: Annotated[
-        Literal["playbook"], Field(description="What leads an investigation: rules and the knowledge, without a model.")
-    ] = "playbook"
-
-    # ---- SQLite and files
-    sqlite_db_path: Annotated[
-        LocalPath | None, Field(description="Database file; by default faultmaven.db in the data folder.")
-    ] = None
-    sqlite_synchronous: Annotated[
-        Literal["FULL", "NORMAL"],
-        Field(description="FULL keeps each acknowledged write through a power loss; NORMAL may lose the last ones."),
-    ] = "FULL"
-    session_file_path: Annotated[
-        LocalPath | None, Field(description="Folder of the sessions; by default sessions in the data folder.")
-    ] = None
-    blob_file_path: Annotated[
-        LocalPath | None, Field(description="Folder of the uploaded files; by default files in the data folder.")
-    ] = None
-
-    # ---- Chroma
-    chromadb_path: Annotated[
-        LocalPath | None, Field(description="Folder of the embedded Chroma; by default chroma in the data folder.")
-    ] = None
-    chromadb_collection: Annotated[
-        str,
-        Field(
-            description="Collection of the knowledge vectors.", pattern=r"^[a-zA-Z0-9][a-zA-Z0-9._-]{1,61}[a-zA-Z0-9]$"
-        ),
-    ] = "faultmaven_kb"
-
-    # ---- lifetimes
-    redis_ttl_sessions: Annotated[
-        Seconds, Field(description="Longest life of a session without activity, in every session store.")
-    ] = 2_592_000
-    redis_ttl_investigation: Annotated[
-        Seconds, Field(description="How long the state of a background turn is kept.")
-    ] = 604_800
-    redis_ttl_cache: Annotated[Seconds, Field(description="How long a temporary cache entry is kept.")] = 3_600
-
     # ---- the server
     faultmaven_host: Annotated[str, Field(description="Address to listen on.", min_length=1)] = "127.0.0.1"
     faultmaven_port: Annotated[Port, Field(description="Port to listen on.")] = 8000
+    faultmaven_workers: Annotated[
+        int, Field(description="Processes that serve. More than one needs services for all data.", ge=1, le=64)
+    ] = 1
     shutdown_timeout: Annotated[
         int, Field(description="Seconds that requests in flight get to finish at the end.", ge=1, le=9)
     ] = 8
@@ -160,57 +79,66 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        if self.auth_dev_login and not _is_loopback(self.faultmaven_host):
-            raise SettingsError(
-                "AUTH_DEV_LOGIN",
-                "sign-in without a password is accepted only on a loopback address such as 127.0.0.1, and "
-                f"FAULTMAVEN_HOST is {self.faultmaven_host}. Switch one of the two.",
-            )
-        if self.cors_any_extension and not _is_loopback(self.faultmaven_host):
-            raise SettingsError(
-                "CORS_ANY_EXTENSION",
-                "any extension may call only on a loopback address such as 127.0.0.1, and "
-                f"FAULTMAVEN_HOST is {self.faultmaven_host}. List the ids in CORS_EXTENSION_IDS instead.",
-            )
+        problems = [*self._exposed(), *self._at_odds(), *self._given_twice()]
+        if problems:
+            raise SettingsError(problems)
+        return self
+
+    def _exposed(self) -> Iterator[tuple[str, str]]:
+        """What is accepted only where nobody else can reach it."""
         if "*" in self.cors_allowed_origins:
-            raise SettingsError(
-                "CORS_ALLOWED_ORIGINS", "requests carry credentials, so each origin is listed; * is not accepted."
+            yield "CORS_ALLOWED_ORIGINS", "requests carry credentials, so each origin is listed; * is not accepted."
+        if _is_loopback(self.faultmaven_host):
+            return
+        if self.auth_dev_login:
+            yield (
+                "AUTH_DEV_LOGIN",
+                (
+                    "sign-in without a password is accepted only on a loopback address such as 127.0.0.1, and "
+                    f"FAULTMAVEN_HOST is {self.faultmaven_host}. Switch one of the two."
+                ),
             )
+        if self.cors_any_extension:
+            yield (
+                "CORS_ANY_EXTENSION",
+                (
+                    "any extension may call only on a loopback address such as 127.0.0.1, and "
+                    f"FAULTMAVEN_HOST is {self.faultmaven_host}. List the ids in CORS_EXTENSION_IDS instead."
+                ),
+            )
+
+    def _at_odds(self) -> Iterator[tuple[str, str]]:
+        """Values that contradict each other."""
         if self.auth_refresh_token_ttl <= self.auth_access_token_ttl:
-            raise SettingsError(
+            yield (
                 "AUTH_REFRESH_TOKEN_TTL",
                 f"it must be longer than AUTH_ACCESS_TOKEN_TTL, which is {self.auth_access_token_ttl}.",
             )
-        return self
+        if self.faultmaven_workers > 1 and self.single_process:
+            choices = ", ".join(f"{name}={getattr(self, name.lower())}" for name in self.single_process)
+            yield (
+                "FAULTMAVEN_WORKERS",
+                (
+                    f"{self.faultmaven_workers} processes cannot share what one must have to itself ({choices}). "
+                    "Choose services (postgres, redis, pgvector, or chromadb with CHROMADB_URL), or one process."
+                ),
+            )
 
-    @property
-    def sqlite_file(self) -> Path:
-        """The database file."""
-        return self.sqlite_db_path or self.faultmaven_data_dir / "faultmaven.db"
-
-    @property
-    def session_folder(self) -> Path:
-        """The folder of the file session store."""
-        return self.session_file_path or self.faultmaven_data_dir / "sessions"
-
-    @property
-    def blob_folder(self) -> Path:
-        """The folder of the file blob store."""
-        return self.blob_file_path or self.faultmaven_data_dir / "files"
-
-    @property
-    def chroma_folder(self) -> Path:
-        """The folder of the embedded Chroma."""
-        return self.chromadb_path or self.faultmaven_data_dir / "chroma"
-
-    @property
-    def is_local(self) -> bool:
-        """True if any adapter keeps data in the data folder, so that one process has it to itself."""
-        return (
-            "sqlite" in (self.case_storage_type, self.user_storage_type)
-            or "file" in (self.session_storage_type, self.blob_storage_type)
-            or self.vector_storage_type == "chromadb"
-        )
+    def _given_twice(self) -> Iterator[tuple[str, str]]:
+        """An address is given as a whole or in parts."""
+        for whole, parts in (
+            ("cases_db_url", ("host", "port", "name", "user", "password")),
+            ("users_db_url", ("host", "port", "name", "user", "password")),
+            ("vectors_db_url", ("host", "port", "name", "user", "password")),
+            ("redis_url", ("host", "port", "db")),
+        ):
+            names = [f"{whole.removesuffix('_url')}_{part}" for part in parts]
+            given = [name.upper() for name in names if name in self.model_fields_set]
+            if getattr(self, whole) and given:
+                yield (
+                    whole.upper(),
+                    f"it gives the whole address, so {', '.join(given)} would not count; leave one or the other out.",
+                )
 
 
 def _is_loopback(host: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from heapq import nsmallest
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from adapters.chroma.exact import distances
 from adapters.chroma.server_client import ChromaServerClient
-from adapters.chroma.server_records import Found, from_body
+from adapters.chroma.server_records import Found, from_answer, from_body
 from adapters.chroma.where import necessary
 from domain.filter import Filter, matches
 from ports.vectors import VectorHit
@@ -24,6 +24,10 @@ MARGIN = 32
 """How many more candidates are taken than wanted: some may be as near as the last one, or be deleted meanwhile."""
 SPARE = 3
 """How many times as many candidates are taken from among all records, if they have to pass a filter."""
+NOISE = 1e-5
+"""The distances of the index are computed with 32 bits. Which of two is smaller is certain where they differ by more;
+only for those that do not, the vectors are fetched.
+"""
 PAGE_COMPONENTS = 50_000
 """So many components are fetched at once: more would take too long to decode, even in a thread."""
 PAGE_RECORDS = 100
@@ -72,9 +76,18 @@ class ChromaServerReader:
         """The nearest by the index, ``among`` those of a filter or of some ids; perhaps too few. ``spare`` more
         are taken because not all may pass.
         """
-        body = {"query_embeddings": [vector.tolist()], "n_results": wanted + spare + MARGIN, "include": [], **among}
-        found: dict[str, Any] = await self._client.read("query", body)
-        return await self._hits(vector, wanted, found["ids"][0], where)
+        parts = ("documents", "metadatas", "distances")
+        body = {"query_embeddings": [vector.tolist()], "n_results": wanted + spare + MARGIN, "include": parts, **among}
+        found = await self._client.read("query", body, from_answer)
+        rows = [row for row in range(len(found.ids)) if where is None or matches(where, found.metadata(row))]
+        close = _too_close([found.distances[row] for row in rows], wanted)
+        hits = [
+            VectorHit(found.ids[row], found.document(row), found.metadata(row), found.distances[row])
+            for place, row in enumerate(rows)
+            if place not in close
+        ]
+        exact = await self._hits(vector, len(close), [found.ids[rows[place]] for place in sorted(close)], where)
+        return _first((*hits, *exact), wanted)
 
     async def by_comparison(
         self, vector: _Floats, wanted: int, ids: Sequence[str], where: Filter | None
@@ -105,7 +118,7 @@ class ChromaServerReader:
                 metadata = found.metadata(row)
                 if where is None or matches(where, metadata):
                     hits.append(VectorHit(found.ids[row], found.document(row), metadata, distance))
-        return tuple(nsmallest(wanted, hits, key=lambda hit: (hit.distance, hit.id)))
+        return _first(hits, wanted)
 
     async def passing(self, ids: Sequence[str], where: Filter) -> AsyncIterator[str]:
         """Those of some records that pass."""
@@ -132,6 +145,23 @@ class ChromaServerReader:
             found = await self._client.read("get", {"ids": batch, "include": parts}, from_body)
             if found.ids:
                 yield found
+
+
+def _first(hits: Iterable[VectorHit], wanted: int) -> tuple[VectorHit, ...]:
+    return tuple(nsmallest(wanted, hits, key=lambda hit: (hit.distance, hit.id)))
+
+
+def _too_close(found: Sequence[float], wanted: int) -> set[int]:
+    """The positions, among those that decide which are the first ``wanted``, whose distance the index cannot tell apart
+    from a neighbour's; ``found`` is in order.
+    """
+    close: set[int] = set()
+    for place in range(1, len(found)):
+        if found[place] - found[place - 1] <= NOISE:
+            close |= {place - 1, place}
+        elif place >= wanted:
+            break
+    return close
 
 
 def slices(items: Sequence[_Item], size: int) -> list[Sequence[_Item]]:

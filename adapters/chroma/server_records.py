@@ -36,6 +36,8 @@ class Found:
     documents: list[str | None] | None
     metadatas: list[Mapping[str, Any] | None] | None
     matrix: NDArray[np.float32]
+    distances: Sequence[float] = ()
+    """To the vector that was asked about, the smallest first."""
 
     def metadata(self, row: int) -> dict[str, MetadataValue]:
         """The metadata of a record.
@@ -67,6 +69,14 @@ def from_body(body: bytes) -> Found:
     found = orjson.loads(body)
     matrix = np.asarray(found["embeddings"] or [], dtype=np.float32)
     return Found(found["ids"], found["documents"], found["metadatas"], matrix)
+
+
+def from_answer(body: bytes) -> Found:
+    """The records of an answer to one question, without their vectors."""
+    found = orjson.loads(body)
+    distances = [min(2.0, max(0.0, distance)) for distance in found["distances"][0]]
+    (ids,), (documents,), (metadatas,) = found["ids"], found["documents"], found["metadatas"]
+    return Found(ids, documents, metadatas, np.empty((len(ids), 0), dtype=np.float32), distances)
 
 
 def to_body(

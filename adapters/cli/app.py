@@ -23,7 +23,16 @@ def create_cli(runtime: Runtime) -> typer.Typer:
         add_completion=False,
         pretty_exceptions_enable=False,
     )
-    app.command("serve", help="Run the server until it is told to stop (SIGTERM or Ctrl-C).")(runtime.serve)
+
+    @app.command("serve", help="Run the server until it is told to stop (SIGTERM or Ctrl-C).")
+    def serve(
+        workers: Annotated[
+            int | None,
+            typer.Option(help="Processes that serve; more than one needs services for all data [FAULTMAVEN_WORKERS]."),
+        ] = None,
+    ) -> None:
+        runtime.serve(workers)
+
     for name, about, register in (
         ("config", "The settings of this installation.", config.register),
         ("user", "The accounts.", users.register),

@@ -18,8 +18,8 @@ class Runtime(Protocol):
         """Variable, value (secrets masked) and origin of each setting."""
         ...
 
-    def serve(self) -> None:
-        """Run the server until it is told to stop."""
+    def serve(self, workers: int | None) -> None:
+        """Run the server until it is told to stop, with so many processes; None: as the settings say."""
         ...
 
     def records(self) -> AbstractAsyncContextManager[tuple[UserService, Operations]]:

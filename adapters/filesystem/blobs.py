@@ -1,4 +1,4 @@
-"""Uploaded files on a local disk, or on a volume that one process has to itself."""
+"""Uploaded files on a local disk, or on a volume that several machines share."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ _NAME = re.compile(r"(?:[a-z0-9_-]|=[a-z])+")
 
 
 class FileBlobStore(BlobStore, SupportsHealth, SupportsIntegrityCheck, Closeable):
-    """Keeps files below the folder ``root``, which this process must have to itself.
+    """Keeps files below the folder ``root``; several processes may use it at once.
 
-    The segments of a key are folders. All work below one first segment runs in one thread, so that a folder cannot
-    vanish under a file that is just put into it.
+    The segments of a key are folders. All work of a process below one first segment runs in one thread.
 
     Raises:
         PortError: the folder cannot be created or written.

@@ -2,15 +2,18 @@
 
 A file is written under a temporary name in a staging folder, synchronised with the disk, renamed to its place, and the
 folder of its place is synchronised. What a crash leaves in the staging folder is removed when it is opened again.
+Several processes may write to one folder: each holds a lock on the files that it has not finished.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
 import os
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from ports.errors import OutcomeUnknown, PortError, StorageFull, StorageUnavailable
@@ -18,6 +21,7 @@ from ports.errors import OutcomeUnknown, PortError, StorageFull, StorageUnavaila
 STAGING_NAME = ".staging"
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
+_ATTEMPTS = 10
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -72,8 +76,16 @@ def remove(path: Path) -> None:
 
 
 def _sync_outcome(path: Path) -> None:
+    folder = path.parent
     try:
-        sync_folder(path.parent)
+        while True:
+            try:
+                sync_folder(folder)
+            except FileNotFoundError:
+                # Another process has emptied and removed it in the meantime, which is for the folder above to keep.
+                folder = folder.parent
+            else:
+                return
     except OSError as error:
         raise OutcomeUnknown(f"the change of {path} may not survive a power failure: {error.strerror}") from error
 
@@ -104,12 +116,8 @@ class StagedFile:
             OutcomeUnknown: it is in its place, but may not survive a power failure.
         """
         os.fsync(self._opened())
+        self._rename(target)
         self._close()
-        try:
-            self._path.rename(target)
-        except FileNotFoundError:
-            make_folder(target.parent)
-            self._path.rename(target)
         _sync_outcome(target)
 
     def discard(self) -> None:
@@ -117,10 +125,29 @@ class StagedFile:
         self._close()
         self._path.unlink(missing_ok=True)
 
+    def _rename(self, target: Path) -> None:
+        for _ in range(_ATTEMPTS):
+            try:
+                self._path.rename(target)
+            except FileNotFoundError:
+                # The folder is missing, perhaps because another process has just taken the last file out of it. It may
+                # do so again while the folder is made.
+                with suppress(FileNotFoundError):
+                    make_folder(target.parent)
+            else:
+                return
+        self._path.rename(target)
+
     def _opened(self) -> int:
-        if self._descriptor is None:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            self._descriptor = os.open(self._path, flags, _FILE_MODE)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        while self._descriptor is None:
+            descriptor = os.open(self._path, flags, _FILE_MODE)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                self._descriptor = descriptor
+            else:
+                # A process that was starting has taken it for a left-over, before the lock was there.
+                os.close(descriptor)
         return self._descriptor
 
     def _close(self) -> None:
@@ -130,18 +157,19 @@ class StagedFile:
 
 
 class StagingFolder:
-    """Where the files of one store are written before they get their names. One process at a time may use it."""
+    """Where the files of one store are written before they get their names."""
 
     def __init__(self, root: Path) -> None:
         self._folder = root / STAGING_NAME
+        self._mine = secrets.token_hex(8)
         self._numbers = itertools.count()
         make_folder(self._folder)
-        for stale in self._folder.iterdir():
-            stale.unlink()
+        for path in self._folder.iterdir():
+            _remove_if_stale(path)
 
     def new_file(self) -> StagedFile:
         """A file that nobody else writes; it comes into being with the first write."""
-        return StagedFile(self._folder / str(next(self._numbers)))
+        return StagedFile(self._folder / f"{self._mine}-{next(self._numbers)}")
 
     def write(self, target: Path, data: bytes) -> None:
         """Replace the content of ``target``, all or nothing."""
@@ -155,6 +183,21 @@ class StagingFolder:
 
     def probe(self) -> None:
         """Write, synchronise and remove a file."""
-        target = self._folder / "probe"
+        target = self._folder / f"{self._mine}-probe"
         self.write(target, b"probe")
-        target.unlink()
+        target.unlink(missing_ok=True)
+
+
+def _remove_if_stale(path: Path) -> None:
+    """Remove the file unless a process is writing it."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink(missing_ok=True)
+    except BlockingIOError:
+        pass
+    finally:
+        os.close(descriptor)

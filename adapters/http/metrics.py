@@ -1,16 +1,24 @@
-"""Figures for Prometheus. No label holds an id."""
+"""Figures for Prometheus. No label holds an id.
+
+Of several processes on one address each counts for itself; where `SHARED_FOLDER` is set before the first of them
+starts, they keep their figures in that folder, and any of them answers for all.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import time
 from collections.abc import AsyncIterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 LAG_INTERVAL = 0.5
+SHARED_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+"""A variable of prometheus_client, which looks for it when it is imported."""
 
 
 class Metrics:
@@ -38,13 +46,21 @@ class Metrics:
         self.turns = Counter("fm_turns", "Turns taken.", ["outcome"], registry=self.registry)
         self.auth_failures = Counter("fm_auth_failures", "Refused sign-ins and tokens.", registry=self.registry)
         self.loop_lag = Gauge(
-            "fm_event_loop_lag_seconds", "How late the event loop was when last measured.", registry=self.registry
+            "fm_event_loop_lag_seconds",
+            "How late the event loop was when last measured.",
+            registry=self.registry,
+            multiprocess_mode="livemax",
         )
-        Info("fm_build", "What is running.", registry=self.registry).info({"version": version})
+        self._build = CollectorRegistry()
+        Info("fm_build", "What is running.", registry=self._build).info({"version": version})
 
     def render(self) -> bytes:
         """All figures in the text format of Prometheus."""
-        return generate_latest(self.registry)
+        registry = self.registry
+        if SHARED_FOLDER in os.environ:
+            registry = CollectorRegistry()
+            MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+        return generate_latest(registry) + generate_latest(self._build)
 
     @contextlib.asynccontextmanager
     async def watching_the_loop(self) -> AsyncIterator[None]:

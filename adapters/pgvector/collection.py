@@ -142,7 +142,7 @@ async def prepare(connection: Connection, collection: Collection, options: Postg
             raise InvalidInput(
                 f"the collection {collection.name!r} holds vectors of {found['model_id']} with {found['dimension']} "
                 f"dimensions, but the chosen embedder is {space.model_id} with {space.dimension}. Choose the one that "
-                f"filled it, or name another collection ({options.settings_prefix}_COLLECTION) and run "
+                f"filled it, or name another collection (CHROMADB_COLLECTION) and run "
                 "`faultmaven knowledge reindex`."
             )
         elif not await connection.fetchval(_EXISTS, collection.table):

@@ -93,6 +93,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         ids=ids,
         cache=sessions,
         cache_ttl=providers.Callable(_seconds, settings.provided.redis_ttl_cache),
+        unrelated=settings.provided.unrelated,
     )
     case_service = providers.Singleton(
         CaseService, cases=cases, blobs=blobs, knowledge=knowledge_service, clock=clock, ids=ids

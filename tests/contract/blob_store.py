@@ -212,6 +212,7 @@ class BlobStoreContractTests(ContractTests):
         visited: list[str] = []
         while page := await scan_keys(store, after=visited[-1] if visited else None, limit=limit):
             assert len(page) <= limit
+            assert page[0] not in visited
             visited += page
         assert visited == KEYS_IN_ORDER
 
@@ -219,6 +220,7 @@ class BlobStoreContractTests(ContractTests):
         await put_all(store, KEYS_IN_ORDER)
         visited: list[str] = []
         while page := await scan_keys(store, after=visited[-1] if visited else None, limit=2):
+            assert page[0] not in visited
             visited += page
             for key in page:
                 await store.delete(key)

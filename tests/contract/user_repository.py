@@ -163,6 +163,7 @@ class UserRepositoryContractTests(ContractTests):
             ("al.ice@x", "AL.ICE@X"),
         ],
     )
+    @pytest.mark.quirk("SQLite", "NOCASE folds ASCII only, so two names that people take for the same are different")
     async def test_save_taken_username(self, repository: UserRepository, taken: str, asked: str) -> None:
         """Names that fold alike are one name, in every script; the second user is not stored."""
         await repository.save(a_user(1, username=taken))
@@ -310,6 +311,7 @@ class UserRepositoryContractTests(ContractTests):
         met: list[str] = []
         while page := await repository.scan(after=met[-1] if met else None, limit=limit):
             assert len(page) <= limit
+            assert page[0].user_id not in met
             met.extend(ids(page))
             await repository.delete(an_id("user", 11))
             if await repository.get(an_id("user", 5)) is None:

@@ -113,7 +113,8 @@ def test_newer_database_is_refused(data: Path) -> None:
         check=True,
     )
     refused = run(data, "serve")
-    assert refused.returncode == 1
+    assert refused.returncode == 69
+    assert "CASE_STORAGE_TYPE=sqlite" in refused.stderr
     assert "newer" in refused.stderr
     assert "Traceback" not in refused.stderr
 

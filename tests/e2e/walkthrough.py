@@ -20,6 +20,7 @@ import httpx
 
 from tests.e2e.postgres_trouble import Trouble
 from tests.e2e.server import run, serving
+from tests.e2e.stores import CHOICES, appendix_b
 
 PAGE = Path(__file__).parents[2] / "docs" / "walkthrough.md"
 HEAD = """\
@@ -192,6 +193,22 @@ def walk(client: httpx.Client, password: str, trouble: Trouble, page: Transcript
     return steps
 
 
+def work_on(profile: str) -> None:
+    """Work the case on other stores, and tell on which and how it ended."""
+    from tests.e2e.postgres_in_trouble import cause_trouble
+
+    with tempfile.TemporaryDirectory() as folder, appendix_b(profile) as stores:
+        trouble = asyncio.run(cause_trouble(Path(folder) / "postgresql"))
+        with serving(Path(folder) / "data", **stores) as server:
+            server.wait_for_log("knowledge_is_current")
+            client = server.client()
+            steps = walk(client, server.environment["AUTH_INITIAL_ADMIN_PASSWORD"], trouble, Transcript())
+            state = client.get(f"/api/v1/cases/{steps.case_id}").json()["state"]
+            health = client.get("/health").json()
+    chosen = ", ".join(f"{name}={value}" for name, value in CHOICES[profile].items())
+    sys.stdout.write(f"{profile}: {chosen}\nhealth: {json.dumps(health)}\ncase {steps.case_id}: {state}\n")
+
+
 def main() -> None:
     """Run it on a new data folder and write the page."""
     # Only this command needs a PostgreSQL; the test of the walk does not.
@@ -199,7 +216,12 @@ def main() -> None:
 
     parser = argparse.ArgumentParser(description="Work one case to its end and write docs/walkthrough.md.")
     parser.add_argument("--runbooks", type=Path, help="folder of runbooks to import first")
-    runbooks: Path | None = parser.parse_args().runbooks
+    parser.add_argument("--profile", choices=[*CHOICES], help="stores of Appendix B to work it on; writes no page")
+    given = parser.parse_args()
+    if given.profile:
+        work_on(given.profile)
+        return
+    runbooks: Path | None = given.runbooks
     page = Transcript()
     with tempfile.TemporaryDirectory() as folder:
         data = Path(folder) / "data"

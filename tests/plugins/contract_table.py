@@ -1,4 +1,7 @@
-"""Prints, after a run with contract tests, which adapter kept which contract; what was not run shows as "-"."""
+"""Prints, after a run with contract tests, which adapter kept which contract.
+
+After a run of all tests each pair of `EXPECTED` has to be there: what was not run is named, and the run has failed.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -8,7 +11,23 @@ import pytest
 from tests.contract.guard import ContractTests
 
 PROPERTY = "contract"
-OUTCOMES = ("failed", "skipped", "passed")
+OUTCOMES = ("passed", "skipped", "failed")
+NOT_RUN = "not run"
+
+EXPECTED: Mapping[str, tuple[str, ...]] = {
+    "BlobStore": ("memory", "file"),
+    "BlobStore, durable": ("file",),
+    "CaseRepository": ("memory", "sqlite", "postgres"),
+    "UserRepository": ("memory", "sqlite", "postgres"),
+    "KnowledgeRepository": ("memory", "sqlite", "postgres"),
+    "SessionStore": ("memory", "file", "sqlite", "redis", "redis cluster", "valkey"),
+    "SessionStore, durable": ("file", "sqlite"),
+    "CacheStore": ("memory", "file", "sqlite", "redis", "redis cluster", "valkey"),
+    "VectorStore": ("memory", "chroma", "chroma server", "pgvector"),
+    "EmbeddingGenerator": ("hashing", "onnx", "openai"),
+}
+ELSEWHERE: Mapping[tuple[str, str], str] = {("EmbeddingGenerator", "bge_m3"): "run by make test-bge, which has PyTorch"}
+"""Pairs that have a run of their own."""
 
 Table = dict[tuple[str, str], Counter[str]]
 """Outcomes by contract and adapter."""
@@ -22,14 +41,31 @@ def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
             item.user_properties.append((PROPERTY, [cls.contract, cls.adapter]))
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a complete run that left a contract out."""
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and _is_complete(session.config) and missing(tabulate(reporter.stats)):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Print the table, unless no contract test was run."""
     table = tabulate(terminalreporter.stats)
     if not table:
         return
     terminalreporter.section("contracts")
-    for line in render(table):
-        terminalreporter.write_line(line, red="failed" in line)
+    for line in render(table, missing(table) if _is_complete(config) else ()):
+        terminalreporter.write_line(line, red="failed" in line or NOT_RUN in line)
+
+
+def _is_complete(config: pytest.Config) -> bool:
+    """True if nothing was chosen: this is a run of all tests."""
+    chosen = config.option.keyword or config.option.markexpr or config.option.lf or config.option.collectonly
+    # A worker of pytest-xdist sees its part only.
+    return (
+        config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen and not hasattr(config, "workerinput")
+    )
 
 
 def tabulate(stats: Mapping[str, Iterable[object]]) -> Table:
@@ -43,17 +79,24 @@ def tabulate(stats: Mapping[str, Iterable[object]]) -> Table:
     return table
 
 
-def render(table: Table) -> list[str]:
-    """The lines of the table: a row for each contract, a column for each adapter."""
-    contracts = sorted({contract for contract, _ in table})
-    adapters = sorted({adapter for _, adapter in table})
-    rows = [["", *adapters]]
-    rows.extend([contract, *(_cell(table.get((contract, adapter))) for adapter in adapters)] for contract in contracts)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+def missing(table: Table) -> list[tuple[str, str]]:
+    """The expected pairs of which no test passed."""
+    expected = [(contract, adapter) for contract, adapters in EXPECTED.items() for adapter in adapters]
+    return [pair for pair in expected if not table.get(pair, Counter())["passed"]]
 
 
-def _cell(counts: Counter[str] | None) -> str:
-    if counts is None:
-        return "-"
-    return ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])
+def render(table: Table, not_run: Iterable[tuple[str, str]] = ()) -> list[str]:
+    """The lines of the table: one for each contract and adapter, in the order of `EXPECTED`, then by name."""
+    order = [(contract, adapter) for contract, adapters in EXPECTED.items() for adapter in adapters]
+    pairs = {**dict.fromkeys(order), **dict.fromkeys(sorted(table)), **dict.fromkeys(ELSEWHERE)}
+    gaps, run = set(not_run), {contract for contract, _ in table}
+    rows = []
+    for pair in pairs:
+        if counts := table.get(pair):
+            rows.append((*pair, ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES if counts[outcome])))
+        elif pair in gaps:
+            rows.append((*pair, NOT_RUN))
+        elif pair in ELSEWHERE and pair[0] in run:
+            rows.append((*pair, ELSEWHERE[pair]))
+    widths = [max(len(row[column]) for row in rows) for column in range(2)]
+    return ["  ".join([row[0].ljust(widths[0]), row[1].ljust(widths[1]), row[2]]) for row in rows]

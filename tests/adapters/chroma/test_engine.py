@@ -76,6 +76,7 @@ def test_large_collection(engine: Engine, matrix: Matrix, where: dict[str, Any] 
     assert found >= 0.95 * 200
 
 
+@pytest.mark.quirk("Chroma", "deleted vectors stay in the graph of the index, which falls apart (docs/adr/0005)")
 def test_index_that_finds_too_little(engine: Engine, matrix: Matrix) -> None:
     """If the index leaves some out, numbers are compared: nobody gets fewer records than there are."""
     rows, _ = ask(engine, matrix[0].tolist(), 1000, {"owner": "owner2"})

@@ -145,6 +145,7 @@ async def test_another_space_is_refused(open_folder: Open) -> None:
     assert await beside.count() == 0
 
 
+@pytest.mark.quirk("Chroma", "two processes on one folder damage it or read old data")
 async def test_folder_in_use(tmp_path: Path, open_folder: Open) -> None:
     """A second store on the folder is refused and told by whom; the first one is not disturbed."""
     store = await open_folder()

@@ -127,6 +127,10 @@ async def test_health(open_on_server: OpenOnServer, raw: Raw) -> None:
         await store.check_health()
 
 
+@pytest.mark.quirk(
+    "Chroma server",
+    "an upsert merges the new metadata into the old, and a filter still finds the fields that were left out",
+)
 async def test_leftovers_match_nothing(open_on_server: OpenOnServer, raw: Raw, monkeypatch: pytest.MonkeyPatch) -> None:
     """Chroma keeps fields that a record no longer has; no filter sees them, with or without the index."""
     store = await open_on_server()

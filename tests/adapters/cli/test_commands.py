@@ -200,7 +200,7 @@ def test_doctor_reports_a_store_that_cannot_be_opened(run: Run, data: Path) -> N
     (data / "faultmaven.db").write_bytes(b"this is no database" * 100)
     examined = run("doctor")
     assert examined.exit_code == 1
-    assert "stores: open" in examined.stdout
+    assert "CASE_STORAGE_TYPE=sqlite: open" in examined.stdout
 
 
 def test_help_of_every_command_has_a_text(run: Run) -> None:

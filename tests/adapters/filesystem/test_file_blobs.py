@@ -171,6 +171,7 @@ async def test_foreign_files_are_reported_and_left_alone(tmp_path: Path, store: 
     assert await scan_keys(store) == ["case/a"]
 
 
+@pytest.mark.quirk("file system", "some disks take Case and case for one name")
 async def test_names_on_disk_differ_by_more_than_case(tmp_path: Path, store: FileBlobStore) -> None:
     await put_all(store, ["Case/A", "case/a", "CASE/a"])
     names = [str(path).lower() for path in (tmp_path / "blobs").rglob("*.blob")]
@@ -275,3 +276,45 @@ async def test_stale_files_are_removed_at_the_start(tmp_path: Path) -> None:
     store = FileBlobStore(tmp_path / "blobs")
     assert not stale.exists()
     await store.aclose()
+
+
+async def test_a_store_that_opens_leaves_what_another_one_is_writing(tmp_path: Path) -> None:
+    """Several processes share the folder; locks belong to open files, so two stores in one process show it."""
+    writing, started, go_on = FileBlobStore(tmp_path / "blobs"), asyncio.Event(), asyncio.Event()
+
+    async def slow() -> AsyncIterator[bytes]:
+        yield b"x" * 300_000
+        # It is asked for more once the first part is written.
+        started.set()
+        await go_on.wait()
+        yield b"end"
+
+    put = asyncio.create_task(writing.put("case_1/file_1", slow()))
+    await started.wait()
+    opening = FileBlobStore(tmp_path / "blobs")
+    assert len(staged(tmp_path)) == 1
+    go_on.set()
+    assert (await put).size == 300_003
+    stored = await opening.stat("case_1/file_1")
+    assert stored is not None
+    assert stored.size == 300_003
+    await writing.aclose()
+    await opening.aclose()
+
+
+async def test_stores_on_one_folder_do_not_trip_each_other(tmp_path: Path) -> None:
+    """A folder that one empties and removes is the one into which another one writes."""
+    stores = [FileBlobStore(tmp_path / "blobs") for _ in range(4)]
+
+    async def content() -> AsyncIterator[bytes]:
+        yield b"some bytes"
+
+    async def come_and_go(store: FileBlobStore, number: int) -> None:
+        for _ in range(50):
+            await store.put(f"case_1/file_{number}", content())
+            assert await store.delete(f"case_1/file_{number}") is True
+
+    await asyncio.gather(*(come_and_go(store, number) for number, store in enumerate(stores)))
+    assert staged(tmp_path) == []
+    for store in stores:
+        await store.aclose()

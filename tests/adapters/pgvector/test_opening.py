@@ -44,7 +44,7 @@ async def test_another_space_is_refused(open_store: Open) -> None:
     await put(store, a_record(1))
     await store.aclose()
     for other in (EmbeddingSpace("other-model", DIMENSION), EmbeddingSpace(SPACE.model_id, 1024)):
-        with pytest.raises(InvalidInput, match="PGVECTOR_COLLECTION") as refusal:
+        with pytest.raises(InvalidInput, match="CHROMADB_COLLECTION") as refusal:
             await open_store(other)
         for name in (SPACE.model_id, str(DIMENSION), other.model_id, str(other.dimension)):
             assert name in str(refusal.value)

@@ -37,6 +37,10 @@ class TestBehindPgBouncer(CaseBulkTests, CaseMessageTests, CaseTransactionTests)
         return PostgresCaseRepository(database)
 
 
+@pytest.mark.quirk(
+    "PgBouncer",
+    "in transaction mode the next statement may meet another connection, which knows no prepared statement of ours",
+)
 async def test_nothing_is_kept(database: PostgresDatabase) -> None:
     """After reads, writes and transactions the server connection has no statement, no lock and no setting left."""
     repository = PostgresCaseRepository(database)

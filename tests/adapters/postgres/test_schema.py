@@ -109,6 +109,9 @@ async def test_every_step_leads_to_the_same_schema(empty: str, current: str) -> 
     assert await fetch(empty, SCHEMA) == await fetch(current, SCHEMA)
 
 
+@pytest.mark.quirk(
+    "PostgreSQL", "text is ordered by the locale of the database, so pages by id would differ from those of others"
+)
 async def test_ids_are_ordered_by_code_points(current: str) -> None:
     """Every id that pages are ordered by has the collation C, whatever the locale of the database is."""
     ids = ("case_id", "message_id", "user_id", "document_id", "chunk_id")

@@ -32,6 +32,9 @@ def value_of(user: int) -> str:
 
 @pytest.mark.parametrize("turns", [0, 1, 3, 8])
 @pytest.mark.parametrize("operation", ["get", "get_many", "compare_and_set", "increment", "keys"])
+@pytest.mark.quirk(
+    "Redis", "a cancelled command leaves its reply on the connection, where the next command takes it for its own"
+)
 async def test_nobody_reads_what_is_for_another(store: RedisSessionStore, turns: int, operation: str) -> None:
     """If this fails, somebody gets the session of somebody else."""
     await store.set_many({f"user:{user}": value_of(user) for user in range(USERS)})

@@ -23,6 +23,7 @@ def look(client: Any, name: str) -> tuple[int, bool]:
 
 
 @pytest.mark.parametrize("operation", ["set", "add", "set_many", "compare_and_set", "increment", "expire"])
+@pytest.mark.quirk("Redis", "a value is still there during the millisecond of its expiry")
 async def test_no_value_outlives_its_ttl(store: RedisSessionStore, client: Any, root: str, operation: str) -> None:
     """The millisecond of the expiry is too late already. A server left alone would keep a value during it."""
     milliseconds = TTL // timedelta(milliseconds=1)

@@ -172,6 +172,7 @@ async def test_foreign_data_is_not_taken_for_values(store: RedisSessionStore, cl
     assert client.delete(f"{root}mine:") == 1
 
 
+@pytest.mark.quirk("Redis", "a prefix with `*` or `[` in it is a pattern to SCAN, and finds the keys of others")
 async def test_namespaces_are_no_patterns(store: RedisSessionStore, client: Any, redis_url: str, root: str) -> None:
     client.set(f"{root}ax:key", "value")
     client.set(f"{root}[ab]*?\\:key", "value")

@@ -211,6 +211,9 @@ async def test_full_disk(database: SqliteDatabase) -> None:
     assert (await repository.save(a_large_case(199))).version == 1
 
 
+@pytest.mark.quirk(
+    "SQLite", "a full disk ends a transaction by itself, and the next statement would be committed alone"
+)
 async def test_full_disk_inside_of_a_transaction(database: SqliteDatabase) -> None:
     """Once SQLite has rolled the transaction back by itself, nothing of it can slip in as a write of its own."""
     repository = SqliteCaseRepository(database)
@@ -258,6 +261,10 @@ async def test_missing_table(database: SqliteDatabase) -> None:
         await database.read(ask)
 
 
+@pytest.mark.quirk(
+    "SQLite",
+    "a transaction that reads first and then writes fails at once with `database is locked`, whatever its timeout is",
+)
 async def test_two_databases_on_one_file(path: Path) -> None:
     """Eight writers on two sets of connections make 125 changes each: with a retry on conflict all 1,000 arrive."""
     databases = [await SqliteDatabase.open(path, synchronous="NORMAL", readers=1) for _ in range(2)]

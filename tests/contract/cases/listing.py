@@ -30,6 +30,7 @@ async def walk(repository: CaseRepository, limit: int) -> list[Case]:
     met: list[Case] = []
     while page := await repository.scan(after=met[-1].case_id if met else None, limit=limit):
         assert len(page) <= limit
+        assert page[0] not in met
         met.extend(page)
     return met
 
@@ -73,6 +74,9 @@ class CaseListingTests:
         assert ids((await repository.list()).items) == [an_id("case", number) for number in (5, 4, 3, 2, 1)]
 
     @pytest.mark.parametrize("limit", [1, 2, 3, 7, 20, 50])
+    @pytest.mark.quirk(
+        "all SQL databases", "rows with equal sort keys come in any order, so a page skips some and repeats others"
+    )
     async def test_list_pages_fit_together(self, repository: CaseRepository, limit: int) -> None:
         """With many equal instants, pages of any size meet each case once, in the same order."""
         await save_all(repository, [a_case(number, last_activity_at=later(number % 3)) for number in range(1, 21)])
@@ -196,6 +200,7 @@ class CaseListingTests:
         met: list[str] = []
         step = 0
         while page := await repository.scan(after=met[-1] if met else None, limit=3):
+            assert page[0].case_id not in met
             met.extend(ids(page))
             step += 1
             await repository.save(a_case(step * 10 + 2))

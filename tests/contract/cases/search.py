@@ -69,6 +69,7 @@ class CaseSearchTests:
             ("İstanbul", "i̇STANBUL"),
         ],
     )
+    @pytest.mark.quirk("SQLite", "LIKE and lower() know upper and lower case of ASCII only")
     async def test_search_ignores_case_in_every_script(self, repository: CaseRepository, text: str, query: str) -> None:
         """Upper and lower case and the two ways to compose a letter do not matter, in texts and messages."""
         await save_texts(repository, text, "other", "")
@@ -115,6 +116,8 @@ class CaseSearchTests:
             ("--", "abc"),
         ],
     )
+    @pytest.mark.quirk("SQLite", "`%` and `_` are wildcards of LIKE; quotes, `*`, OR and NEAR are the language of FTS5")
+    @pytest.mark.quirk("PostgreSQL", "`%`, `_` and the backslash mean something to LIKE, `:*`, `&` and `!` to tsquery")
     async def test_search_has_no_syntax(self, repository: CaseRepository, query: str, foil: str) -> None:
         """Wildcards, quotes and operators of query languages stand for themselves."""
         await repository.save(a_case(1, title="case", description=foil))

@@ -77,6 +77,7 @@ class KnowledgeListTests:
         met: list[str] = []
         while page := await repository.scan(after=met[-1] if met else None, limit=limit):
             assert len(page) <= limit
+            assert page[0].document_id not in met
             met.extend(ids(page))
             await repository.delete(an_id("kb", 11, 16))
             if await repository.get(an_id("kb", 5, 16)) is None:

@@ -29,6 +29,7 @@ class SessionExpiryTests(KeyValueFixtures):
         assert await store.get("key") is None
         assert await store.delete("key") is False
 
+    @pytest.mark.quirk("Redis", "SETEX and EXPIRE count whole seconds")
     async def test_ttl_is_not_rounded_to_seconds(self, store: SessionStore, advance: Advance) -> None:
         await store.set("short", "value", self.tick)
         await store.set("long", "value", self.ttl + self.tick)

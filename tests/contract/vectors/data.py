@@ -103,5 +103,6 @@ async def everything(store: VectorStore) -> list[VectorRecord]:
     """All records, by id."""
     records: list[VectorRecord] = []
     while page := await store.scan(after=records[-1].id if records else None, limit=200):
+        assert page[0] not in records
         records += page
     return records

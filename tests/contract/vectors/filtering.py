@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,7 @@ async def passing(store: VectorStore, condition: Filter) -> set[str]:
 class VectorFilterTests:
     """A filter lets pass what the definition lets pass, in queries and in counts."""
 
+    @pytest.mark.quirk("Chroma", "`$ne` lets records pass that lack the field")
     async def test_filter_operators(self, store: VectorStore) -> None:
         """Every operator on values of every kind."""
         await fill(store, KINDS)

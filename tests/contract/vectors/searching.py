@@ -69,6 +69,7 @@ class VectorSearchTests:
         ]
 
     @pytest.mark.parametrize("vector", MALFORMED_VECTORS.values(), ids=MALFORMED_VECTORS.keys())
+    @pytest.mark.quirk("Chroma", "a question with NaN in it is answered, and a vector of zeros has a distance of 1")
     async def test_query_refuses_malformed_vectors(self, store: VectorStore, vector: list[float]) -> None:
         """A question has to fit the space too."""
         await put(store, a_record(1))
@@ -91,6 +92,9 @@ class VectorSearchTests:
             found += len(set(ids(hits)) & {names[row] for row in np.argsort(true)[:10]})
         assert found >= 0.95 * 10 * len(queries)
 
+    @pytest.mark.quirk(
+        "pgvector", "an HNSW index finds first and filters then: with a filter it gives too few records, or none"
+    )
     async def test_query_for_a_small_tenant(self, store: VectorStore) -> None:
         """A filter that leaves 10 of 2,000 records still finds all 10, even where others are nearer."""
         matrix = clusters(seed=3, groups=40, size=50)
@@ -120,6 +124,7 @@ class VectorSearchTests:
         assert found >= 0.95 * 10 * 20
         assert len(await store.query(matrix[0].tolist(), MAX_RESULTS, parse_filter({"half": "odd"}))) == 1000
 
+    @pytest.mark.quirk("Chroma", "deleted vectors stay in the graph of the index, which falls apart (docs/adr/0005)")
     async def test_query_after_most_was_deleted(self, store: VectorStore) -> None:
         """An index full of holes finds what is left."""
         matrix = clusters(seed=5, groups=40, size=50)
@@ -163,9 +168,13 @@ class VectorScanTests:
         records = []
         while page := await store.scan(after=records[-1].id if records else None, limit=size):
             assert len(page) <= size
+            assert page[0] not in records
             records += page
         assert records == [a_record(number) for number in range(12)]
 
+    @pytest.mark.quirk(
+        "PostgreSQL", "text is ordered by the locale of the database, so pages by id would differ from those of others"
+    )
     async def test_scan_orders_by_code_point(self, store: VectorStore) -> None:
         """Whatever languages the ids are in."""
         names = [text for text in LEGAL_TEXTS.values() if len(text) < 500] + ["A", "a", "B", "\U0001f600", "\uff5e"]
@@ -191,6 +200,7 @@ class VectorScanTests:
         disturbing = asyncio.ensure_future(disturb())
         visited: list[str] = []
         while page := await store.scan(after=visited[-1] if visited else None, limit=7):
+            assert page[0].id not in visited
             visited += ids(page)
         await disturbing
         assert len(visited) == len(set(visited))

@@ -1,10 +1,10 @@
-"""Building the backend: every combination of adapters opens, works and leaves nothing behind."""
+"""Building the backend of a profile, and what is said when it cannot be built; `tests.combinations` has all stores."""
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -12,23 +12,13 @@ import pytest
 
 from bootstrap.build import Ports, opened_ports
 from bootstrap.configuration import load_configuration
-from bootstrap.errors import DataFolderInUse
-from bootstrap.services import assemble
+from bootstrap.containers.services import ServicesContainer
+from bootstrap.errors import BackendsUnusable, DataFolderInUse
+from bootstrap.services import assembled
 from bootstrap.settings import Settings
 from domain.access import Actor
-from domain.knowledge import GLOBAL
 from domain.user import Role
-from ports.errors import StorageUnavailable
 from ports.vectors import EmbeddingSpace
-
-CHOICES = {
-    "CASE_STORAGE_TYPE": ("inmemory", "sqlite"),
-    "USER_STORAGE_TYPE": ("inmemory", "sqlite"),
-    "SESSION_STORAGE_TYPE": ("inmemory", "file"),
-    "BLOB_STORAGE_TYPE": ("inmemory", "file"),
-}
-COMBINATIONS = [dict(zip(CHOICES, values, strict=True)) for values in itertools.product(*CHOICES.values())]
-LIGHT = {"VECTOR_STORAGE_TYPE": "inmemory", "EMBEDDING_TYPE": "hashing"}
 
 
 def _settings(folder: Path, **chosen: str) -> Settings:
@@ -36,8 +26,12 @@ def _settings(folder: Path, **chosen: str) -> Settings:
 
 
 async def _work(settings: Settings, ports: Ports) -> None:
-    """A user signs up, opens a case and finds a document."""
-    services = assemble(settings, ports)
+    """A user signs up and opens a case."""
+    async with assembled(settings, ports) as services:
+        await _sign_up_and_open_a_case(services)
+
+
+async def _sign_up_and_open_a_case(services: ServicesContainer) -> None:
     user = await services.user_service().create_user(
         username="grace", email=None, display_name=None, password="secret-word", roles=(Role.USER, Role.ADMIN)
     )
@@ -48,18 +42,6 @@ async def _work(settings: Settings, ports: Ports) -> None:
     assert await services.case_service().get_case(actor, case.case_id) == case
     health = await services.health_service().check()
     assert (health.ready, dict(health.problems)) == (True, {})
-
-
-@pytest.mark.parametrize("chosen", COMBINATIONS, ids=lambda chosen: "-".join(chosen.values()))
-async def test_every_combination_works_and_leaves_nothing_open(chosen: dict[str, str], tmp_path: Path) -> None:
-    settings = _settings(tmp_path, **LIGHT, **chosen)
-    files = {item.path for item in psutil.Process().open_files()}
-    async with opened_ports(settings, "a test") as ports:
-        await _work(settings, ports)
-    assert {item.path for item in psutil.Process().open_files()} <= files
-    assert [task for task in asyncio.all_tasks() if task is not asyncio.current_task()] == []
-    with pytest.raises(StorageUnavailable):
-        await ports.records.cases.get("case_000000000000")
 
 
 async def test_the_profile_of_one_node_opens_and_closes_its_child(tmp_path: Path) -> None:
@@ -84,13 +66,58 @@ async def test_the_profile_for_development_keeps_no_data_folder(tmp_path: Path) 
     assert not (tmp_path / "data").exists()
 
 
-async def test_the_settings_can_change_in_one_process(tmp_path: Path) -> None:
-    for chosen in ({"CASE_STORAGE_TYPE": "sqlite"}, {"CASE_STORAGE_TYPE": "inmemory"}, {"CASE_STORAGE_TYPE": "sqlite"}):
-        settings = _settings(tmp_path, **LIGHT, **chosen)
-        async with opened_ports(settings, "a test") as ports:
-            stored = await ports.records.documents.list([GLOBAL])
-            assert stored.total == 0
-            users = await ports.records.users.list()
-            if not users.total:
-                await _work(settings, ports)
-            assert (await ports.records.users.list()).total == 1
+async def test_all_backends_that_are_away_are_named_at_once(tmp_path: Path) -> None:
+    away = {
+        "CASE_STORAGE_TYPE": "postgres",
+        "CASES_DB_URL": "postgresql://me:sesame@127.0.0.1:1/cases",
+        "USER_STORAGE_TYPE": "postgres",
+        "USERS_DB_URL": "postgresql://me:sesame@127.0.0.1:2/users",
+        "SESSION_STORAGE_TYPE": "redis",
+        "REDIS_URL": "redis://:sesame@127.0.0.1:3/0",
+        "VECTOR_STORAGE_TYPE": "chromadb",
+        "CHROMADB_URL": "http://127.0.0.1:4",
+        "CHROMADB_API_KEY": "sesame",
+        "EMBEDDING_TYPE": "hashing",
+    }
+    settings = _settings(tmp_path, **away)
+    began = time.monotonic()
+    with pytest.raises(BackendsUnusable) as refused:
+        async with opened_ports(settings, "a test"):
+            pass
+    assert time.monotonic() - began < 5
+    assert [choice for choice, _ in refused.value.problems] == [
+        "CASE_STORAGE_TYPE=postgres",
+        "USER_STORAGE_TYPE=postgres",
+        "SESSION_STORAGE_TYPE=redis",
+        "VECTOR_STORAGE_TYPE=chromadb",
+    ]
+    for (_, reason), port in zip(refused.value.problems, range(1, 5), strict=True):
+        assert f"127.0.0.1:{port}" in reason
+    assert "sesame" not in str(refused.value)
+
+
+async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
+    """It accepts the connection and says nothing."""
+    held: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        held.append(writer)
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    for silent in (
+        {"CASE_STORAGE_TYPE": "postgres", "CASES_DB_URL": f"postgresql://me@127.0.0.1:{port}/cases"},
+        {"SESSION_STORAGE_TYPE": "redis", "REDIS_URL": f"redis://127.0.0.1:{port}"},
+        {"VECTOR_STORAGE_TYPE": "chromadb", "CHROMADB_URL": f"http://127.0.0.1:{port}"},
+        {"VECTOR_STORAGE_TYPE": "pgvector", "VECTORS_DB_URL": f"postgresql://me@127.0.0.1:{port}/vectors"},
+    ):
+        settings = _settings(tmp_path, FAULTMAVEN_PROFILE="development", **silent)
+        began = time.monotonic()
+        with pytest.raises(BackendsUnusable, match=f"127.0.0.1:{port}"):
+            async with opened_ports(settings, "a test"):
+                pass
+        assert time.monotonic() - began <= 5.5
+    for writer in held:
+        writer.close()
+    server.close()
+    await server.wait_closed()

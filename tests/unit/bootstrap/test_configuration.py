@@ -15,24 +15,41 @@ from bootstrap.main import main
 # Each row: the environment, the variable that the message has to name, and what it has to say.
 BROKEN: list[tuple[dict[str, str], str, str]] = [
     ({"FAULTMAVEN_PROFILE": "prod"}, "FAULTMAVEN_PROFILE", "development, singlenode, production"),
-    ({"FAULTMAVEN_PROFILE": "production"}, "CASE_STORAGE_TYPE", "accepted: inmemory, sqlite"),
-    ({"FAULTMAVEN_PROFILE": "production"}, "EMBEDDING_TYPE", "accepted: hashing, onnx"),
     ({"CASE_STORAGE_TYPE": "mysql"}, "CASE_STORAGE_TYPE", "'mysql' (from environment)"),
+    ({"CASE_STORAGE_TYPE": "postgresql"}, "CASE_STORAGE_TYPE", "accepted: inmemory, sqlite, postgres"),
+    ({"USER_STORAGE_TYPE": "sqllite"}, "USER_STORAGE_TYPE", "accepted: inmemory, sqlite, postgres"),
+    ({"SESSION_STORAGE_TYPE": "memcached"}, "SESSION_STORAGE_TYPE", "accepted: inmemory, file, sqlite, redis"),
+    ({"VECTOR_STORAGE_TYPE": "faiss"}, "VECTOR_STORAGE_TYPE", "accepted: inmemory, chromadb, pgvector"),
+    ({"CASES_DB_URL": "mysql://host/db"}, "CASES_DB_URL", "postgresql://user:password@host:5432/database"),
+    ({"USERS_DB_URL": "host"}, "USERS_DB_URL", "postgresql://user:password@host:5432/database"),
+    ({"VECTORS_DB_URL": "postgres://"}, "VECTORS_DB_URL", "postgresql://user:password@host:5432/database"),
+    ({"CASES_DB_URL": "postgresql://h/d", "CASES_DB_PORT": "1"}, "CASES_DB_URL", "CASES_DB_PORT would not count"),
+    ({"USERS_DB_URL": "postgresql://h/d", "USERS_DB_USER": "u"}, "USERS_DB_URL", "USERS_DB_USER would not count"),
+    ({"CASES_DB_PORT": "70000"}, "CASES_DB_PORT", "a whole number from 1 to 65535"),
+    ({"DB_POOL_SIZE": "0"}, "DB_POOL_SIZE", "a whole number from 1 to 1000"),
+    ({"DB_MAX_OVERFLOW": "-1"}, "DB_MAX_OVERFLOW", "a whole number from 0 to 1000"),
+    ({"DB_STATEMENT_TIMEOUT": "30s"}, "DB_STATEMENT_TIMEOUT", "a whole number from 1 to 600"),
+    ({"DB_PGBOUNCER": "2"}, "DB_PGBOUNCER", "true or false"),
+    ({"REDIS_URL": "http://redis"}, "REDIS_URL", "rediss:// for TLS"),
+    ({"REDIS_URL": "redis://redis", "REDIS_HOST": "redis"}, "REDIS_URL", "REDIS_HOST would not count"),
+    ({"REDIS_PORT": "redis"}, "REDIS_PORT", "a whole number from 1 to 65535"),
+    ({"REDIS_DB": "-1"}, "REDIS_DB", "a whole number from 0 to"),
+    ({"REDIS_MAX_CONNECTIONS": "0"}, "REDIS_MAX_CONNECTIONS", "a whole number from 1 to 10000"),
+    ({"CHROMADB_URL": "chroma:8000"}, "CHROMADB_URL", "http:// or https://"),
+    ({"EMBEDDING_DEVICE": "gpu"}, "EMBEDDING_DEVICE", "auto, cpu, cuda"),
+    ({"EMBEDDING_URL": "localhost:11434"}, "EMBEDDING_URL", "http:// or https://"),
+    ({"EMBEDDING_UNRELATED": "1"}, "EMBEDDING_UNRELATED", "a number from 0 to 0.95"),
+    ({"EMBEDDING_BATCH_SIZE": "0"}, "EMBEDDING_BATCH_SIZE", "a whole number from 1 to 2048"),
+    ({"FAULTMAVEN_WORKERS": "0"}, "FAULTMAVEN_WORKERS", "a whole number from 1 to 64"),
+    ({"FAULTMAVEN_WORKERS": "2"}, "FAULTMAVEN_WORKERS", "CASE_STORAGE_TYPE=sqlite, USER_STORAGE_TYPE=sqlite"),
     (
-        {"CASE_STORAGE_TYPE": "postgres"},
-        "CASE_STORAGE_TYPE",
-        "the PostgreSQL adapter, which this release does not have",
+        {"FAULTMAVEN_WORKERS": "2", "FAULTMAVEN_PROFILE": "production", "VECTOR_STORAGE_TYPE": "inmemory"},
+        "FAULTMAVEN_WORKERS",
+        "(VECTOR_STORAGE_TYPE=inmemory)",
     ),
-    ({"USER_STORAGE_TYPE": "postgres"}, "USER_STORAGE_TYPE", "accepted: inmemory, sqlite"),
-    ({"USER_STORAGE_TYPE": "sqllite"}, "USER_STORAGE_TYPE", "accepted: inmemory, sqlite"),
-    ({"SESSION_STORAGE_TYPE": "redis"}, "SESSION_STORAGE_TYPE", "accepted: inmemory, file"),
-    ({"SESSION_STORAGE_TYPE": "memcached"}, "SESSION_STORAGE_TYPE", "accepted: inmemory, file"),
-    ({"VECTOR_STORAGE_TYPE": "pgvector"}, "VECTOR_STORAGE_TYPE", "accepted: inmemory, chromadb"),
-    ({"VECTOR_STORAGE_TYPE": "faiss"}, "VECTOR_STORAGE_TYPE", "accepted: inmemory, chromadb"),
-    ({"CHROMADB_URL": "http://chroma:8000"}, "CHROMADB_URL", "embedded Chroma in CHROMADB_PATH"),
     ({"CHROMADB_COLLECTION": "no"}, "CHROMADB_COLLECTION", "text of the form"),
     ({"BLOB_STORAGE_TYPE": "s3"}, "BLOB_STORAGE_TYPE", "accepted: inmemory, file"),
-    ({"EMBEDDING_TYPE": "openai"}, "EMBEDDING_TYPE", "accepted: hashing, onnx"),
+    ({"EMBEDDING_TYPE": "bert"}, "EMBEDDING_TYPE", "accepted: hashing, onnx, bge_m3, openai"),
     ({"LANGUAGE_MODEL_TYPE": "gpt"}, "LANGUAGE_MODEL_TYPE", "accepted: playbook"),
     ({"SQLITE_SYNCHRONOUS": "OFF"}, "SQLITE_SYNCHRONOUS", "accepted: FULL, NORMAL"),
     ({"REDIS_TTL_SESSIONS": "0"}, "REDIS_TTL_SESSIONS", "a whole number from 1 to"),
@@ -107,6 +124,55 @@ def test_secret_values_are_never_shown(tmp_path: Path) -> None:
     shown = {name: value for name, value, _ in configuration.rows()}
     assert shown["AUTH_INITIAL_ADMIN_PASSWORD"] == "******"
     assert "correct horse" not in repr(configuration.settings)
+
+
+@pytest.mark.parametrize(
+    ("variable", "address", "shown"),
+    [
+        ("CASES_DB_URL", "postgresql://me:sesame@db/cases", "postgresql://me:******@db/cases"),
+        ("USERS_DB_URL", "postgresql://me:sesame:%40@db:1/users", "postgresql://me:******@db:1/users"),
+        ("VECTORS_DB_URL", "postgresql://db/vectors", "postgresql://db/vectors"),
+        ("REDIS_URL", "rediss://:sesame@cache:6379/0", "rediss://:******@cache:6379/0"),
+    ],
+)
+def test_passwords_in_addresses_are_never_shown(variable: str, address: str, shown: str, tmp_path: Path) -> None:
+    configuration = load_configuration({variable: address}, tmp_path)
+    assert {name: value for name, value, _ in configuration.rows()}[variable] == shown
+    assert "sesame" not in repr(configuration.settings)
+    with pytest.raises(ConfigurationError) as refused:
+        load_configuration({variable: f"ftp{address}"}, tmp_path)
+    assert "sesame" not in str(refused.value)
+
+
+def test_addresses_are_made_of_their_parts(tmp_path: Path) -> None:
+    given = {
+        "CASES_DB_HOST": "fd00::1",
+        "CASES_DB_PASSWORD": "p@ss/w:rd",
+        "USERS_DB_HOST": "db",
+        "USERS_DB_PORT": "30432",
+        "REDIS_HOST": "cache",
+        "REDIS_DB": "3",
+    }
+    settings = load_configuration(given, tmp_path).settings
+    assert settings.cases_dsn == "postgresql://case_service:p%40ss%2Fw%3Ard@[fd00::1]:5432/cases_db"
+    assert settings.users_dsn == "postgresql://user_service@db:30432/users_db"
+    assert settings.vectors_dsn == settings.cases_dsn
+    assert settings.redis_address == "redis://cache:6379/3"
+    assert "p@ss" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, 0.0),
+        ({"EMBEDDING_TYPE": "bge_m3"}, 0.25),
+        ({"EMBEDDING_TYPE": "bge_m3", "EMBEDDING_MODEL": "/models/e5"}, 0.0),
+        ({"EMBEDDING_TYPE": "openai", "EMBEDDING_MODEL": "bge-m3:latest"}, 0.25),
+        ({"EMBEDDING_TYPE": "onnx", "EMBEDDING_UNRELATED": "0.1"}, 0.1),
+    ],
+)
+def test_what_counts_as_unrelated_depends_on_the_model(given: dict[str, str], expected: float, tmp_path: Path) -> None:
+    assert load_configuration(given, tmp_path).settings.unrelated == expected
 
 
 def test_environment_wins_over_file_over_profile_over_default(tmp_path: Path) -> None:

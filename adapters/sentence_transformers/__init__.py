@@ -1,0 +1,1 @@
+"""Embeddings with sentence-transformers and PyTorch, which the extra ``bge`` installs."""

@@ -1,0 +1,1 @@
+"""Tests of the adapter that computes a model with sentence-transformers."""

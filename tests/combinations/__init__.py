@@ -1,0 +1,1 @@
+"""Every storage with every other: the whole backend, composed from settings alone."""

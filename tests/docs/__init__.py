@@ -1,0 +1,1 @@
+"""Pages of docs do what they say."""
