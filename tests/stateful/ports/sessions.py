@@ -33,6 +33,7 @@ def in_units(number: int) -> timedelta:
 
 lengths = st.sampled_from([*map(in_units, (1, 2, 999, 1000, 1001, 60_000)), *REFUSED_TTLS])
 ttls = st.none() | lengths
+pauses = st.sampled_from([*map(in_units, (1, 998, 999, 1000, 59_000, 60_000))])
 numbers = st.sampled_from([1, 1, -3, 0, 42, 2**63 - 1, 2**63])
 
 
@@ -72,7 +73,7 @@ class SessionPort(Port[Timed, Timed]):
         *[asking("increment", keys, numbers, ttls)] * 3,
         asking("clear"),
         asking("sweep"),
-        *[asking("advance", st.sampled_from([1, 998, 999, 1000, 59_000, 60_000]).map(in_units))] * 3,
+        *[asking("advance", pauses)] * 3,
     )
 
     def new_model(self) -> Timed:
