@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 
-from hypothesis import settings as hypothesis_settings
+from tests.stateful.profiles import NIGHTLY
 
 STORES: Mapping[str, Mapping[str, Mapping[str, str]]] = {
     "cases": {kind: {"CASE_STORAGE_TYPE": kind} for kind in ("inmemory", "sqlite", "postgres")},
@@ -49,4 +49,4 @@ def pairwise(choices: Sequence[Choice] = ALL) -> tuple[Choice, ...]:
 
 def chosen() -> tuple[Choice, ...]:
     """All of them at night, else pairwise."""
-    return ALL if hypothesis_settings().max_examples >= 1000 else pairwise()
+    return ALL if NIGHTLY else pairwise()

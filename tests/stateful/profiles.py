@@ -2,7 +2,10 @@
 
 from hypothesis import settings
 
-MACHINE_SETTINGS = settings(stateful_step_count=50 if settings().max_examples >= 1000 else 30)
+NIGHTLY = settings().max_examples >= 1000
+"""True in the nightly profile, which takes the time for the full numbers."""
 
-AGREEMENT_SETTINGS = settings(max_examples=10_000 if settings().max_examples >= 1000 else 200)
+MACHINE_SETTINGS = settings(stateful_step_count=50 if NIGHTLY else 30)
+
+AGREEMENT_SETTINGS = settings(max_examples=10_000 if NIGHTLY else 200)
 """How many lists of commands all adapters of a port answer."""
