@@ -37,7 +37,7 @@ run: setup ## Install what is missing and serve
 
 test: setup-dev ## Run the tests and enforce the coverage limits
 	@$(BIN)/python -m coverage erase
-	@$(BIN)/python -m pytest --numprocesses 2 --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
 	@$(BIN)/python -m coverage report --include='domain/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='domain/*' --fail-under=90
 
