@@ -19,7 +19,7 @@ import httpx
 from bootstrap.configuration import VARIABLES
 
 PASSWORD = "correct-horse-battery"
-START_SECONDS = 90.0
+START_SECONDS = 180.0
 
 
 @dataclass(slots=True)
