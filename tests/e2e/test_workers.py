@@ -35,8 +35,15 @@ def server(stores: dict[str, str], tmp_path: Path) -> Iterator[Server]:
 
 def workers_of(server: Server) -> list[psutil.Process]:
     """The processes that serve."""
-    children = psutil.Process(server.process.pid).children()
-    return [child for child in children if "bootstrap.worker" in child.cmdline()]
+    return [child for child in psutil.Process(server.process.pid).children() if _serves(child)]
+
+
+def _serves(process: psutil.Process) -> bool:
+    try:
+        return "bootstrap.worker" in process.cmdline()
+    except psutil.NoSuchProcess:
+        # It has just ended; a zombie counts as such.
+        return False
 
 
 def wait_until(holds: Callable[[], bool], seconds: float = 30) -> None:
