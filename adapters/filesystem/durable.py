@@ -131,8 +131,8 @@ class StagedFile:
                 self._path.rename(target)
             except FileNotFoundError:
                 # The folder is missing, perhaps because another process has just taken the last file out of it. It may
-                # do so again while the folder is made.
-                with suppress(FileNotFoundError):
+                # do so again while the folder is made, or just when it was found to exist.
+                with suppress(FileNotFoundError, FileExistsError):
                     make_folder(target.parent)
             else:
                 return

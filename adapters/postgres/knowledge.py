@@ -100,8 +100,11 @@ _INSERT_CHUNKS = Sql(
     ("chunk_id", "document_id", "position", "terms", "json"),
 )
 
-_BATCH = 2_000_000
-"""Characters of chunks that are sent at once; the driver takes about 5 ms of the event loop for them."""
+_BATCH = 500_000
+"""Characters of chunks that are sent at once; the driver takes a few milliseconds of the event loop for them."""
+
+_ROW = 1_000
+"""Characters that cost the driver as much as what it does for each row beside them."""
 
 _LARGE = 50_000
 """Characters of documents that are read on a thread, so as not to hold up the event loop."""
@@ -229,7 +232,7 @@ def _rows(document: KnowledgeDocument, chunks: Sequence[Chunk]) -> tuple[dict[st
             size = 0
         for name, value in row.items():
             batches[-1][name].append(value)
-        size += len(row["terms"]) + len(row["json"])
+        size += len(row["terms"]) + len(row["json"]) + _ROW
     return {**document_columns(document), "json": to_jsonb(document)}, batches
 
 
