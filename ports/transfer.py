@@ -1,0 +1,151 @@
+"""What a store can do so that its content can be moved, copied and compared: read and write all of it exactly as it is.
+
+Optional abilities, asked for at run time with ``isinstance``. Nothing here makes an id, a version or a time: what comes
+back from the target equals what the source holds. Each write can be repeated without a second effect, so that a copy
+that was killed goes on where it stood.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
+
+from domain.case import Case
+from domain.knowledge import Chunk, KnowledgeDocument
+from domain.message import Message
+from domain.user import User
+
+
+@runtime_checkable
+class SupportsCheckpoints(Protocol):
+    """Keeps small notes about what is being written to it, beside its content and as durable as that.
+
+    They are no part of the content: nothing that reads, lists, counts, scans, clears or examines it meets them.
+    """
+
+    @property
+    def location(self) -> str:
+        """Where the content is, for people and for a fingerprint: kind and address, never a password. The same for
+        every store object that opens the same content, another one for any other content.
+        """
+        ...
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        """The text that was written under the name, or None."""
+        ...
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        """Keep the text under the name, replacing the last one; None removes it.
+
+        It is part of the task's own transaction where there is one (`SupportsTransactions`). Names are 1 to 64 of
+        ``[a-z0-9_-]``, texts at most 64 KiB.
+
+        Raises:
+            InvalidInput: another name or a longer text.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsTransactions(Protocol):
+    """Writes several things or none."""
+
+    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
+        """As `ports.cases.CaseRepository.begin_transaction`."""
+        ...
+
+
+@runtime_checkable
+class SupportsSnapshot(Protocol):
+    """Can be read as it was at one moment, while others write."""
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        """In the block, every reading call of the same task sees what was committed when the block was entered. Writers
+        do not wait for it. The task cannot write to this store until the end of the block (`InvalidInput`).
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsCaseTransfer(Protocol):
+    """Takes cases and messages as they are, many at once."""
+
+    async def put_many(self, cases: Sequence[Case]) -> None:
+        """Store the cases as they are, version included, all or none. ``message_count`` is not taken over: it belongs
+        to the store. Where the same or a higher version is stored, that stays; only its last activity moves forward.
+
+        Raises:
+            InvalidInput: a case stands twice among them, or has version 0.
+        """
+        ...
+
+    async def add_messages(self, messages: Sequence[Message]) -> None:
+        """Append the messages, of any cases, in their order, all or none; otherwise as
+        `ports.cases.CaseRepository.add_message` does with each, in fewer round trips.
+
+        Raises:
+            NotFound: a case does not exist.
+            AlreadyExists: a message id belongs to another case.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsUserTransfer(Protocol):
+    """Takes users as they are, many at once."""
+
+    async def put_many(self, users: Sequence[User]) -> None:
+        """As `SupportsCaseTransfer.put_many`. Users of one call may have exchanged their names.
+
+        Raises:
+            AlreadyExists: a user that is not among them has the name or the address. Nothing has changed.
+        """
+        ...
+
+
+@runtime_checkable
+class SupportsDocumentTransfer(Protocol):
+    """Takes knowledge documents with their chunks as they are, many at once."""
+
+    async def put_many(self, documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> None:
+        """As `SupportsCaseTransfer.put_many`; a document that is stored replaces all chunks of the older one. Documents
+        of one call may have exchanged their source keys.
+
+        Raises:
+            AlreadyExists: a document that is not among them has the source key in that scope. Nothing has changed.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredValue:
+    """A value of a session store. ``expires_at`` is in milliseconds since 1970; None: it does not expire."""
+
+    key: str
+    value: str
+    expires_at: int | None
+
+
+@runtime_checkable
+class SupportsValueTransfer(Protocol):
+    """Gives and takes short-lived values with the instant at which they expire."""
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
+        """The next values by key (in the order of code points) after the given one (which need not exist); an empty
+        tuple at the end. Values that have expired are not met. One that is there all the time is met exactly once.
+
+        Raises:
+            InvalidInput: ``limit`` is outside the limits of a page.
+        """
+        ...
+
+    async def put_many(self, values: Sequence[StoredValue]) -> None:
+        """Store the values with exactly these expiries, replacing what is there. What has expired already is left out,
+        and the value that is stored under its key is removed.
+
+        Raises:
+            InvalidInput: see `ports.sessions`; a key stands twice.
+        """
+        ...
