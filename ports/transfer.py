@@ -132,6 +132,10 @@ class StoredValue:
 class SupportsValueTransfer(Protocol):
     """Gives and takes short-lived values with the instant at which they expire."""
 
+    async def stored_value(self, key: str) -> StoredValue | None:
+        """The value with its expiry, or None if there is none any more."""
+        ...
+
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
         """The next values by key (in the order of code points) after the given one (which need not exist); an empty
         tuple at the end. Values that have expired are not met. One that is there all the time is met exactly once.
