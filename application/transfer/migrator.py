@@ -139,6 +139,11 @@ class CollectionMigrator:
         """What is moved."""
         return self._source.kind
 
+    @property
+    def target(self) -> Collection:
+        """Where it is moved to."""
+        return self._target
+
     async def check(self) -> Progressed:
         """How far this migration has come; at the very beginning, if it is new. Writes nothing.
 
