@@ -7,15 +7,35 @@ that was killed goes on where it stood.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from domain.case import Case
+from domain.errors import InvalidInput
 from domain.knowledge import Chunk, KnowledgeDocument
 from domain.message import Message
 from domain.user import User
+from domain.values import check_storable
+
+MAX_CHECKPOINT_BYTES = 65_536
+_CHECKPOINT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def check_checkpoint(name: str, text: str | None = None) -> None:
+    """Refuse what no checkpoint may be.
+
+    Raises:
+        InvalidInput: see `SupportsCheckpoints.write_checkpoint`; or the text cannot be stored.
+    """
+    if not _CHECKPOINT_NAME.fullmatch(name):
+        raise InvalidInput(f"the name of a checkpoint is {name!r}; accepted: 1 to 64 of a-z, 0-9, _ and -")
+    if text is not None:
+        check_storable(text)
+        if len(text.encode()) > MAX_CHECKPOINT_BYTES:
+            raise InvalidInput(f"a checkpoint may have {MAX_CHECKPOINT_BYTES} bytes in UTF-8, not {len(text.encode())}")
 
 
 @runtime_checkable
@@ -43,7 +63,7 @@ class SupportsCheckpoints(Protocol):
         ``[a-z0-9_-]``, texts at most 64 KiB.
 
         Raises:
-            InvalidInput: another name or a longer text.
+            InvalidInput: another name or a longer text (`check_checkpoint`).
         """
         ...
 
