@@ -19,8 +19,10 @@ from domain.knowledge import Chunk, KnowledgeDocument
 from domain.message import Message
 from domain.user import User
 from domain.values import check_storable
+from ports.sessions import check_key, check_value
 
 MAX_CHECKPOINT_BYTES = 65_536
+MAX_EXPIRY = 2**53 - 1
 _CHECKPOINT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
 
@@ -148,6 +150,24 @@ class StoredValue:
     expires_at: int | None
 
 
+def check_values(values: Sequence[StoredValue]) -> list[StoredValue]:
+    """The values with their keys in normal form.
+
+    Raises:
+        InvalidInput: see `SupportsValueTransfer.put_many`.
+    """
+    checked = [StoredValue(check_key(each.key), check_value(each.value), _checked_expiry(each)) for each in values]
+    if len({each.key for each in checked}) < len(checked):
+        raise InvalidInput("a key stands twice among the values")
+    return checked
+
+
+def _checked_expiry(value: StoredValue) -> int | None:
+    if value.expires_at is not None and not 0 <= value.expires_at <= MAX_EXPIRY:
+        raise InvalidInput(f"an expiry is {value.expires_at}; accepted: milliseconds since 1970, 0 to {MAX_EXPIRY}")
+    return value.expires_at
+
+
 @runtime_checkable
 class SupportsValueTransfer(Protocol):
     """Gives and takes short-lived values with the instant at which they expire."""
@@ -166,6 +186,6 @@ class SupportsValueTransfer(Protocol):
         and the value that is stored under its key is removed.
 
         Raises:
-            InvalidInput: see `ports.sessions`; a key stands twice.
+            InvalidInput: see `ports.sessions`; a key stands twice; an expiry is negative or beyond 2^53 - 1.
         """
         ...

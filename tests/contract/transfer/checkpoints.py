@@ -27,12 +27,28 @@ def checkpoints(store: object) -> SupportsCheckpoints:
     return store
 
 
-class CheckpointTests:
-    """Texts are kept under names, as durable as the content.
-
-    A contract provides ``content``, the store under test, and ``reopen`` and ``close`` as `CaseRepositoryContractTests`
-    has them.
+class DurableCheckpointTests:
+    """Checkpoints are as durable as the content. A contract provides ``content``, the store under test, and ``reopen``,
+    which closes it and opens it again.
     """
+
+    async def test_checkpoint_is_durable(self, content: object, reopen: Reopen | None) -> None:
+        """A checkpoint is there after a restart, and the content has the same location."""
+        store = checkpoints(content)
+        if reopen is None:
+            pytest.skip("the adapter keeps nothing beyond its process")
+        await store.write_checkpoint("kept", "text")
+        await store.write_checkpoint("removed", "text")
+        await store.write_checkpoint("removed", None)
+        location = store.location
+        again = checkpoints(await reopen())
+        assert again.location == location
+        assert await again.read_checkpoint("kept") == "text"
+        assert await again.read_checkpoint("removed") is None
+
+
+class OpenCheckpointTests:
+    """Texts are kept under names. A contract provides ``content``, the store under test, and ``close``."""
 
     async def test_checkpoint_is_kept(self, content: object) -> None:
         """What was written last is read, each name for itself; None removes it."""
@@ -76,20 +92,6 @@ class CheckpointTests:
                 await store.write_checkpoint("x" * 64, text)
         assert await store.read_checkpoint("x" * 64) == "kept"
 
-    async def test_checkpoint_is_durable(self, content: object, reopen: Reopen | None) -> None:
-        """A checkpoint is there after a restart, and the content has the same location."""
-        store = checkpoints(content)
-        if reopen is None:
-            pytest.skip("the adapter keeps nothing beyond its process")
-        await store.write_checkpoint("kept", "text")
-        await store.write_checkpoint("removed", "text")
-        await store.write_checkpoint("removed", None)
-        location = store.location
-        again = checkpoints(await reopen())
-        assert again.location == location
-        assert await again.read_checkpoint("kept") == "text"
-        assert await again.read_checkpoint("removed") is None
-
     async def test_checkpoint_is_no_problem(self, content: object) -> None:
         """The examination of the store finds nothing wrong with it."""
         await checkpoints(content).write_checkpoint("copy", "text")
@@ -125,3 +127,7 @@ class CheckpointTests:
             await store.read_checkpoint("copy")
         with pytest.raises(StorageUnavailable):
             await store.write_checkpoint("copy", "text")
+
+
+class CheckpointTests(OpenCheckpointTests, DurableCheckpointTests):
+    """Both, for a contract that has ``reopen`` and ``close`` as `CaseRepositoryContractTests` has them."""
