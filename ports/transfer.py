@@ -7,15 +7,37 @@ that was killed goes on where it stood.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from domain.case import Case
+from domain.errors import InvalidInput
 from domain.knowledge import Chunk, KnowledgeDocument
 from domain.message import Message
 from domain.user import User
+from domain.values import check_storable
+from ports.sessions import check_key, check_value
+
+MAX_CHECKPOINT_BYTES = 65_536
+MAX_EXPIRY = 2**53 - 1
+_CHECKPOINT_NAME = re.compile(r"[a-z0-9_-]{1,64}")
+
+
+def check_checkpoint(name: str, text: str | None = None) -> None:
+    """Refuse what no checkpoint may be.
+
+    Raises:
+        InvalidInput: see `SupportsCheckpoints.write_checkpoint`; or the text cannot be stored.
+    """
+    if not _CHECKPOINT_NAME.fullmatch(name):
+        raise InvalidInput(f"the name of a checkpoint is {name!r}; accepted: 1 to 64 of a-z, 0-9, _ and -")
+    if text is not None:
+        check_storable(text)
+        if len(text.encode()) > MAX_CHECKPOINT_BYTES:
+            raise InvalidInput(f"a checkpoint may have {MAX_CHECKPOINT_BYTES} bytes in UTF-8, not {len(text.encode())}")
 
 
 @runtime_checkable
@@ -43,7 +65,7 @@ class SupportsCheckpoints(Protocol):
         ``[a-z0-9_-]``, texts at most 64 KiB.
 
         Raises:
-            InvalidInput: another name or a longer text.
+            InvalidInput: another name or a longer text (`check_checkpoint`).
         """
         ...
 
@@ -128,6 +150,24 @@ class StoredValue:
     expires_at: int | None
 
 
+def check_values(values: Sequence[StoredValue]) -> list[StoredValue]:
+    """The values with their keys in normal form.
+
+    Raises:
+        InvalidInput: see `SupportsValueTransfer.put_many`.
+    """
+    checked = [StoredValue(check_key(each.key), check_value(each.value), _checked_expiry(each)) for each in values]
+    if len({each.key for each in checked}) < len(checked):
+        raise InvalidInput("a key stands twice among the values")
+    return checked
+
+
+def _checked_expiry(value: StoredValue) -> int | None:
+    if value.expires_at is not None and not 0 <= value.expires_at <= MAX_EXPIRY:
+        raise InvalidInput(f"an expiry is {value.expires_at}; accepted: milliseconds since 1970, 0 to {MAX_EXPIRY}")
+    return value.expires_at
+
+
 @runtime_checkable
 class SupportsValueTransfer(Protocol):
     """Gives and takes short-lived values with the instant at which they expire."""
@@ -150,6 +190,6 @@ class SupportsValueTransfer(Protocol):
         and the value that is stored under its key is removed.
 
         Raises:
-            InvalidInput: see `ports.sessions`; a key stands twice.
+            InvalidInput: see `ports.sessions`; a key stands twice; an expiry is negative or beyond 2^53 - 1.
         """
         ...

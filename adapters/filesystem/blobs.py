@@ -9,12 +9,14 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from adapters.filesystem.blob_file import BlobReader, BlobWriter, read_info
+from adapters.filesystem.checkpoints import CHECKPOINTS_NAME, CheckpointFolder
 from adapters.filesystem.durable import STAGING_NAME, StagingFolder, make_folder, remove, storage_errors
 from adapters.filesystem.lanes import Lanes
 from ports.blobs import BlobInfo, BlobStore, check_blob_key
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import NotFound, StorageCorrupt
 from ports.paging import check_page
+from ports.transfer import SupportsCheckpoints, check_checkpoint
 
 _LANES = 4
 _PIECE_BYTES = 64 * 1024
@@ -25,7 +27,7 @@ _SUFFIX = ".blob"
 _NAME = re.compile(r"(?:[a-z0-9_-]|=[a-z])+")
 
 
-class FileBlobStore(BlobStore, SupportsHealth, SupportsIntegrityCheck, Closeable):
+class FileBlobStore(BlobStore, SupportsHealth, SupportsIntegrityCheck, SupportsCheckpoints, Closeable):
     """Keeps files below the folder ``root``; several processes may use it at once.
 
     The segments of a key are folders. All work of a process below one first segment runs in one thread.
@@ -39,6 +41,7 @@ class FileBlobStore(BlobStore, SupportsHealth, SupportsIntegrityCheck, Closeable
             make_folder(root)
             self._root = root.resolve()
             self._staging = StagingFolder(self._root)
+        self._checkpoints = CheckpointFolder(self._root, self._staging)
         self._lanes = Lanes(_LANES, "blobs")
 
     async def put(self, key: str, content: AsyncIterator[bytes]) -> BlobInfo:
@@ -73,6 +76,19 @@ class FileBlobStore(BlobStore, SupportsHealth, SupportsIntegrityCheck, Closeable
         if prefix:
             check_blob_key(prefix)
         return await self._lanes.run(_lane(prefix), self._scan, prefix, after, limit)
+
+    @property
+    def location(self) -> str:
+        """The path of the folder."""
+        return f"file:{self._root}"
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        check_checkpoint(name)
+        return await self._lanes.run(0, self._checkpoints.read, name)
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        check_checkpoint(name, text)
+        await self._lanes.run(0, self._checkpoints.write, name, text)
 
     async def check_health(self) -> None:
         await self._lanes.run(0, self._staging.probe)
@@ -188,8 +204,8 @@ class FileBlobStore(BlobStore, SupportsHealth, SupportsIntegrityCheck, Closeable
 
     def _foreign(self) -> list[Path]:
         """What the store has not made: other names, symbolic links."""
-        staging = self._root / STAGING_NAME
-        paths = (path for path in self._root.rglob("*") if path != staging and staging not in path.parents)
+        own = {self._root / STAGING_NAME, self._root / CHECKPOINTS_NAME}
+        paths = (path for path in self._root.rglob("*") if own.isdisjoint((path, *path.parents)))
         return sorted(filter(_is_foreign, paths))
 
 

@@ -7,12 +7,14 @@ and is overwritten by the next write; `check_integrity` reports it.
 from __future__ import annotations
 
 import errno
+import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
+from adapters.filesystem.checkpoints import CHECKPOINTS_NAME, CheckpointFolder
 from adapters.filesystem.durable import (
     STAGING_NAME,
     StagingFolder,
@@ -25,8 +27,10 @@ from adapters.filesystem.durable import (
 from adapters.filesystem.lanes import Lanes
 from adapters.filesystem.session_file import DamagedFile, Entry, file_name, is_file_name
 from domain.glob import glob_pattern
+from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck, SupportsSweep
 from ports.clock import Clock
+from ports.paging import check_page
 from ports.sessions import (
     CacheStore,
     check_increment,
@@ -38,6 +42,7 @@ from ports.sessions import (
     ttl_milliseconds,
     unix_milliseconds,
 )
+from ports.transfer import StoredValue, SupportsCheckpoints, SupportsValueTransfer, check_checkpoint, check_values
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -46,7 +51,15 @@ _WRITE_LANES = 8
 _READ_LANES = 2
 
 
-class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, SupportsSweep, Closeable):
+class FileSessionStore(
+    CacheStore,
+    SupportsHealth,
+    SupportsIntegrityCheck,
+    SupportsSweep,
+    SupportsValueTransfer,
+    SupportsCheckpoints,
+    Closeable,
+):
     """Keeps values in the folder ``root``, its namespace, which this process must have to itself.
 
     All that changes a key runs in the one thread to which the key belongs, which makes each change atomic. Reading
@@ -61,7 +74,9 @@ class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Suppo
         self._clock = clock
         with storage_errors():
             make_folder(root)
+            self._location = f"file:{root.resolve()}"
             self._staging = StagingFolder(root)
+        self._checkpoints = CheckpointFolder(root, self._staging)
         self._writers = Lanes(_WRITE_LANES, "session-writer")
         self._readers = Lanes(_READ_LANES, "session-reader")
 
@@ -86,10 +101,7 @@ class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Suppo
 
     async def keys(self, pattern: str) -> list[str]:
         matches = glob_pattern(check_pattern(pattern)).fullmatch
-        found: list[str] = []
-        for folder in await self._readers.run(0, self._folders):
-            found += await self._readers.run(0, self._live_keys, folder)
-        return sorted(filter(matches, found))
+        return sorted(filter(matches, await self._all_keys()))
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
         places = {key: (self._path(normal), normal) for key in keys for normal in (check_key(key),)}
@@ -122,8 +134,32 @@ class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Suppo
     async def clear(self) -> int:
         return await self._for_each_folder(self._clear_folder)
 
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
+        """Reads every file for each page: the names of files say nothing about keys."""
+        check_page(limit)
+        after = "" if after is None else normalise_text(after)
+        keys = sorted(key for key in await self._all_keys() if key > after)
+        return await self._readers.run(0, self._first_values, keys, limit)
+
+    async def put_many(self, values: Sequence[StoredValue]) -> None:
+        for each in check_values(values):
+            await self._change(each.key, self._put, each)
+
     async def sweep(self) -> int:
         return await self._for_each_folder(self._sweep_folder)
+
+    @property
+    def location(self) -> str:
+        """The path of the folder."""
+        return self._location
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        check_checkpoint(name)
+        return await self._readers.run(0, self._checkpoints.read, name)
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        check_checkpoint(name, text)
+        await self._writers.run(0, self._checkpoints.write, name, text)
 
     async def check_health(self) -> None:
         await self._writers.run(0, self._staging.probe)
@@ -143,6 +179,12 @@ class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Suppo
     ) -> T:
         path = self._path(key)
         return await self._writers.run(_lane(path), job, path, key, *args, **kwargs)
+
+    async def _all_keys(self) -> list[str]:
+        found: list[str] = []
+        for folder in await self._readers.run(0, self._folders):
+            found += await self._readers.run(0, self._live_keys, folder)
+        return found
 
     async def _for_each_folder(self, job: Callable[[Path], int]) -> int:
         """The sum of what the job gives for the folders, each in the thread that alone writes there."""
@@ -175,6 +217,19 @@ class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Suppo
 
     def _save(self, path: Path, key: str, value: str, ttl: int | None) -> None:
         self._staging.write(path, Entry(key, value, self._expiry(ttl)).encode())
+
+    def _put(self, path: Path, key: str, given: StoredValue) -> None:
+        entry = Entry(key, given.value, given.expires_at)
+        if self._is_live(entry):
+            self._staging.write(path, entry.encode())
+        else:
+            self._delete(path, key)
+
+    def _first_values(self, keys: Sequence[str], limit: int) -> tuple[StoredValue, ...]:
+        """The values of the first of the keys that still have one."""
+        loaded = (self._load(self._path(key), key) for key in keys)
+        found = (StoredValue(entry.key, entry.value, entry.expires_at) for entry in loaded if entry is not None)
+        return tuple(itertools.islice(found, limit))
 
     def _delete(self, path: Path, key: str) -> bool:
         existed = self._load(path, key) is not None
@@ -229,7 +284,7 @@ class FileSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Suppo
         return count
 
     def _foreign_names(self) -> list[str]:
-        known = (path for path in self._root.iterdir() if path.name != STAGING_NAME)
+        known = (path for path in self._root.iterdir() if path.name not in (STAGING_NAME, CHECKPOINTS_NAME))
         return [f"{path}: not part of the store" for path in sorted(known) if not _is_folder_name(path.name)]
 
     def _problems(self, folder: Path) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import heapq
 from collections.abc import AsyncIterator
 
+from adapters.memory.checkpoints import InMemoryCheckpoints
 from ports.blobs import BlobInfo, BlobStore, check_blob_key
 from ports.errors import NotFound
 from ports.paging import check_page
@@ -13,10 +14,11 @@ from ports.paging import check_page
 _PIECE_BYTES = 64 * 1024
 
 
-class InMemoryBlobStore(BlobStore):
+class InMemoryBlobStore(InMemoryCheckpoints, BlobStore):
     """Keeps files until the process ends."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._blobs: dict[str, tuple[BlobInfo, bytes]] = {}
 
     async def put(self, key: str, content: AsyncIterator[bytes]) -> BlobInfo:
@@ -54,6 +56,9 @@ class InMemoryBlobStore(BlobStore):
             if (not prefix or key == prefix or key.startswith(f"{prefix}/")) and (after is None or key > after)
         )
         return tuple(self._blobs[key][0] for key in heapq.nsmallest(limit, found))
+
+    def _check_open(self) -> None:
+        """There is nothing to close."""
 
 
 async def _pieces(data: bytes) -> AsyncIterator[bytes]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from typing import cast
 
+from adapters.memory.checkpoints import InMemoryCheckpoints
 from adapters.memory.transactions import Layer, Transactions
 from domain.analytics import CaseAnalytics, analyse
 from domain.case import Case
@@ -47,12 +48,13 @@ class _Tables:
     cases: MutableMapping[str, _Row]
     messages: MutableMapping[tuple[str, int], _Line]
     case_of_message: MutableMapping[str, str]
+    checkpoints: MutableMapping[str, str]
 
     def layered(self) -> _Tables:
-        return _Tables(Layer(self.cases), Layer(self.messages), Layer(self.case_of_message))
+        return _Tables(Layer(self.cases), Layer(self.messages), Layer(self.case_of_message), Layer(self.checkpoints))
 
     def apply(self) -> None:
-        for layer in (self.cases, self.messages, self.case_of_message):
+        for layer in (self.cases, self.messages, self.case_of_message, self.checkpoints):
             cast("Layer[object, object]", layer).apply()
 
     def lines(self, case: Case, positions: Iterable[int] | None = None) -> Iterator[_Line]:
@@ -78,11 +80,12 @@ class _Tables:
         return True
 
 
-class InMemoryCaseRepository(CaseRepository):
+class InMemoryCaseRepository(InMemoryCheckpoints, CaseRepository):
     """Hands out the very objects that were saved: they are immutable."""
 
     def __init__(self) -> None:
-        self._transactions = Transactions(_Tables({}, {}, {}))
+        super().__init__()
+        self._transactions = Transactions(_Tables({}, {}, {}, {}))
 
     async def save(self, case: Case) -> Case:
         """See `CaseRepository`."""
@@ -249,6 +252,15 @@ class InMemoryCaseRepository(CaseRepository):
     async def aclose(self) -> None:
         """See `ports.capabilities.Closeable`."""
         self._transactions.close()
+
+    def _check_open(self) -> None:
+        self._transactions.view()
+
+    def _checkpoints_to_read(self) -> Mapping[str, str]:
+        return self._transactions.view().checkpoints
+
+    async def _checkpoints_to_write(self) -> MutableMapping[str, str]:
+        return (await self._transactions.writable()).checkpoints
 
 
 def _matches(case: Case, wanted: CaseFilter) -> bool:

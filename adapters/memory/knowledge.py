@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
+from adapters.memory.checkpoints import InMemoryCheckpoints
 from adapters.memory.full_text import FullTextIndex
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.values import check_storable
@@ -16,10 +17,11 @@ from ports.paging import Page, check_page
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-class InMemoryKnowledgeRepository(KnowledgeRepository):
+class InMemoryKnowledgeRepository(InMemoryCheckpoints, KnowledgeRepository):
     """Keeps documents, chunks and index in step: each write is one step that no other task can see half of."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._documents: dict[str, KnowledgeDocument] = {}
         self._by_source: dict[tuple[str, str], str] = {}
         self._chunks: dict[str, Chunk] = {}
@@ -123,6 +125,9 @@ class InMemoryKnowledgeRepository(KnowledgeRepository):
     async def aclose(self) -> None:
         """See `ports.capabilities.Closeable`."""
         self._closed = True
+
+    def _check_open(self) -> None:
+        self._open_documents()
 
     def _open_documents(self) -> dict[str, KnowledgeDocument]:
         if self._closed:

@@ -6,9 +6,12 @@ import heapq
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from adapters.memory.checkpoints import InMemoryCheckpoints
 from domain.glob import glob_pattern
+from domain.values import normalise_text
 from ports.capabilities import SupportsSweep
 from ports.clock import Clock
+from ports.paging import check_page
 from ports.sessions import (
     CacheStore,
     check_increment,
@@ -20,6 +23,7 @@ from ports.sessions import (
     ttl_milliseconds,
     unix_milliseconds,
 )
+from ports.transfer import StoredValue, SupportsValueTransfer, check_values
 
 _SWEPT_PER_WRITE = 2
 """More than one, so that writing removes expired values faster than it can add them."""
@@ -27,10 +31,11 @@ _SWEPT_PER_WRITE = 2
 _STALE_EXPIRIES_KEPT = 64
 
 
-class InMemorySessionStore(CacheStore, SupportsSweep):
+class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, SupportsValueTransfer):
     """Keeps values until the process ends. No operation awaits anything, so each is atomic in its event loop."""
 
     def __init__(self, clock: Clock) -> None:
+        super().__init__()
         self._clock = clock
         self._entries: dict[str, tuple[str, int | None]] = {}
         # A rewritten or deleted key leaves its old expiry behind; an expiry counts only if the entry still has it.
@@ -110,6 +115,20 @@ class InMemorySessionStore(CacheStore, SupportsSweep):
         self._expiries.clear()
         return count
 
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
+        """Looks at every key for each page."""
+        check_page(limit)
+        after = "" if after is None else normalise_text(after)
+        keys = heapq.nsmallest(limit, (key for key in self._live_keys() if key > after))
+        return tuple(StoredValue(key, *self._entries[key]) for key in keys)
+
+    async def put_many(self, values: Sequence[StoredValue]) -> None:
+        for each in check_values(values):
+            if each.expires_at is not None and each.expires_at <= unix_milliseconds(self._clock.now()):
+                self._entries.pop(each.key, None)
+            else:
+                self._put(each.key, each.value, each.expires_at)
+
     async def sweep(self) -> int:
         return self._sweep(unix_milliseconds(self._clock.now()), len(self._expiries))
 
@@ -123,13 +142,14 @@ class InMemorySessionStore(CacheStore, SupportsSweep):
         return value
 
     def _write(self, key: str, value: str, ttl: int | None) -> None:
-        if ttl is None:
-            self._entries[key] = (value, None)
+        self._put(key, value, None if ttl is None else unix_milliseconds(self._clock.now()) + ttl)
+
+    def _put(self, key: str, value: str, expires_at: int | None) -> None:
+        self._entries[key] = (value, expires_at)
+        if expires_at is None:
             return
-        now = unix_milliseconds(self._clock.now())
-        self._entries[key] = (value, now + ttl)
-        heapq.heappush(self._expiries, (now + ttl, key))
-        self._sweep(now, _SWEPT_PER_WRITE)
+        heapq.heappush(self._expiries, (expires_at, key))
+        self._sweep(unix_milliseconds(self._clock.now()), _SWEPT_PER_WRITE)
         if len(self._expiries) > 2 * len(self._entries) + _STALE_EXPIRIES_KEPT:
             self._expiries = [(at, key) for key, (_, at) in self._entries.items() if at is not None]
             heapq.heapify(self._expiries)
@@ -145,6 +165,9 @@ class InMemorySessionStore(CacheStore, SupportsSweep):
                 removed += 1
             limit -= 1
         return removed
+
+    def _check_open(self) -> None:
+        """There is nothing to close."""
 
     def _live_keys(self) -> list[str]:
         now = unix_milliseconds(self._clock.now())

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
+from adapters.memory.checkpoints import InMemoryCheckpoints
 from domain.user import User, fold_name
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict, StorageUnavailable
@@ -14,10 +15,11 @@ from ports.users import UserRepository
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-class InMemoryUserRepository(UserRepository):
+class InMemoryUserRepository(InMemoryCheckpoints, UserRepository):
     """Keeps users under their id, their folded name and their folded address."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._users: dict[str, User] = {}
         self._by_username: dict[str, str] = {}
         self._by_email: dict[str, str] = {}
@@ -86,6 +88,9 @@ class InMemoryUserRepository(UserRepository):
     async def aclose(self) -> None:
         """See `ports.capabilities.Closeable`."""
         self._closed = True
+
+    def _check_open(self) -> None:
+        self._open_users()
 
     def _open_users(self) -> dict[str, User]:
         if self._closed:

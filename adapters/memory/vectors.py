@@ -10,6 +10,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.memory.checkpoints import InMemoryCheckpoints
 from domain.filter import Filter, MetadataValue, matches
 from domain.values import normalise_text
 from ports.capabilities import Closeable
@@ -31,10 +32,11 @@ _INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
 
-class InMemoryVectorStore(VectorStore, Closeable):
+class InMemoryVectorStore(InMemoryCheckpoints, VectorStore, Closeable):
     """Keeps vectors until the process ends. Deleted rows of the matrix are filled by the last one."""
 
     def __init__(self, space: EmbeddingSpace) -> None:
+        super().__init__()
         self._space = space
         self._records: list[VectorRecord] = []
         self._matrix: NDArray[np.float32] = np.empty((64, space.dimension), dtype=np.float32)

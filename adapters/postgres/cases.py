@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from functools import lru_cache, partial
 from typing import Any
@@ -12,7 +11,6 @@ import asyncpg
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.documents import document_values, other_columns, to_jsonb
 from adapters.postgres.errors import Taken
 from adapters.postgres.integrity import check_rows
@@ -20,6 +18,7 @@ from adapters.postgres.messages import add_message, page_of_messages
 from adapters.postgres.paging import compile_page, fetch_page, make_all
 from adapters.postgres.search import count_found_cases, page_of_found_cases, search_parameters
 from adapters.postgres.sql import Sql, compile_sql
+from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
 from adapters.sql.rows import case_columns, case_from_row, filter_columns, message_columns
@@ -92,11 +91,8 @@ def _searching(names: tuple[str, ...], terms: int) -> Sql:
     )
 
 
-class PostgresCaseRepository(CaseRepository):
+class PostgresCaseRepository(PostgresStore, CaseRepository):
     """`CaseRepository` on a `PostgresDatabase`, which several repositories may share."""
-
-    def __init__(self, database: PostgresDatabase) -> None:
-        self._database = database
 
     async def save(self, case: Case) -> Case:
         """Insert or update, in one statement."""
@@ -195,10 +191,6 @@ class PostgresCaseRepository(CaseRepository):
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
         return await self._list({"opened_in_session": session_id}, limit, offset)
-
-    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
-        """A transaction of this task on the whole database."""
-        return self._database.transaction()
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
         """The next cases by id."""

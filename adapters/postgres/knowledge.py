@@ -12,13 +12,13 @@ from pydantic import BaseModel
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.documents import document_values, other_columns, to_jsonb
 from adapters.postgres.full_text import check_index, search
 from adapters.postgres.integrity import check_rows
 from adapters.postgres.paging import compile_page
 from adapters.postgres.pool import Connection
 from adapters.postgres.sql import Sql, compile_sql
+from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
 from adapters.sql.rows import chunk_columns, document_columns
@@ -110,11 +110,8 @@ _LARGE = 50_000
 """Characters of documents that are read on a thread, so as not to hold up the event loop."""
 
 
-class PostgresKnowledgeRepository(KnowledgeRepository):
+class PostgresKnowledgeRepository(PostgresStore, KnowledgeRepository):
     """`KnowledgeRepository` on a `PostgresDatabase`, which several repositories may share."""
-
-    def __init__(self, database: PostgresDatabase) -> None:
-        self._database = database
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
         """Insert or update document and chunks in one transaction; the index follows the chunks by itself."""

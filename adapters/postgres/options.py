@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 from domain.errors import InvalidInput
 
@@ -41,12 +41,22 @@ class PostgresOptions:
     @property
     def where(self) -> str:
         """The database, for errors: its name, host and port, without user and password."""
+        host, port, name = self._address()
+        return f"PostgreSQL database {name!r} at {host}:{port}"
+
+    @property
+    def location(self) -> str:
+        """The database as an address, without user and password."""
+        host, port, name = self._address()
+        return f"postgresql://{host}:{port}/{quote(name)}"
+
+    def _address(self) -> tuple[str, str, str]:
         parts = self._parts()
         query = parse_qs(parts.query)
         host = query.get("host", [parts.hostname or "localhost"])[0]
         port = query.get("port", [str(parts.port or 5432)])[0]
         name = query.get("database", query.get("dbname", [unquote(parts.path.removeprefix("/"))]))[0]
-        return f"PostgreSQL database {name!r} at {host}:{port}"
+        return host, port, name
 
     def _parts(self) -> SplitResult:
         try:

@@ -9,12 +9,12 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.documents import document_values, other_columns, to_jsonb
 from adapters.postgres.errors import Taken
 from adapters.postgres.integrity import check_rows
 from adapters.postgres.paging import compile_page, fetch_page, make_all
 from adapters.postgres.sql import Sql, compile_sql
+from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
 from adapters.sql.rows import user_columns
@@ -55,11 +55,8 @@ _SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
 _user = partial(decode, User)
 
 
-class PostgresUserRepository(UserRepository):
+class PostgresUserRepository(PostgresStore, UserRepository):
     """`UserRepository` on a `PostgresDatabase`, which several repositories may share."""
-
-    def __init__(self, database: PostgresDatabase) -> None:
-        self._database = database
 
     async def save(self, user: User) -> User:
         """Insert or update, in one statement."""

@@ -98,6 +98,12 @@ class Target:
         given = options.password if options.password is not None else password
         return cls(addresses, is_cluster, tls, int(database), user or None, given or None)
 
+    @property
+    def location(self) -> str:
+        """The addresses and the database, without a login: the same however the URL puts them."""
+        scheme = "redis+cluster" if self.is_cluster else "redis"
+        return f"{scheme}://{','.join(sorted(map(str, self.addresses)))}/{self.database}"
+
 
 def _split(url: str) -> SplitResult:
     try:

@@ -35,6 +35,26 @@ return 1
 """)
 """1 if the stored value was the expected one, else 0."""
 
+LOOK: Final = Script("""
+-- KEYS[1]
+local value = redis.pcall('GET', KEYS[1])
+if type(value) ~= 'string' then return value end
+local expiry = redis.pcall('PEXPIRETIME', KEYS[1])
+if type(expiry) == 'number' then return {value, expiry} end
+-- Redis 6 tells how much time is left, but not from when: that is known if its clock says the same before and after.
+local function now()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+while true do
+  local before = now()
+  local left = redis.call('PTTL', KEYS[1])
+  if left < 0 then return {value, left} end
+  if now() == before then return {value, before + left} end
+end
+""")
+"""The value, with the last millisecond in which the server has it, or -1; nothing if there is no value."""
+
 INCREMENT: Final = Script("""
 -- KEYS[1]; ARGV: the number to add, the life in milliseconds of a key that is missing
 if redis.call('EXISTS', KEYS[1]) == 0 then

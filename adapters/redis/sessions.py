@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from datetime import timedelta
 from functools import partial
@@ -14,13 +14,15 @@ from redis.exceptions import NoScriptError, ResponseError
 from adapters.redis.cluster import Cluster
 from adapters.redis.errors import closed, code_of, refused
 from adapters.redis.options import RedisOptions, Target
-from adapters.redis.scripts import INCREMENT, SWAP, Script
+from adapters.redis.scripts import INCREMENT, LOOK, SWAP, Script
 from adapters.redis.server import Command, Reply, Server, connector
 from adapters.redis.topology import Request, SingleServer, Topology
 from domain.errors import InvalidInput
 from domain.glob import escape_glob, glob_pattern
+from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth
 from ports.errors import OutcomeUnknown, StorageCorrupt, StorageUnavailable
+from ports.paging import check_page
 from ports.sessions import (
     CacheStore,
     check_increment,
@@ -30,14 +32,21 @@ from ports.sessions import (
     check_value,
     ttl_milliseconds,
 )
+from ports.transfer import StoredValue, SupportsCheckpoints, SupportsValueTransfer, check_checkpoint, check_values
 
 T = TypeVar("T")
 
 _BATCH: Final = 500
 """How many keys are worked on at once: more would keep the event loop busy for too long."""
 
+_LOOKED_AT: Final = 50
+"""The same where values come with the keys."""
 
-class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
+_CHECKPOINT: Final = b"\xffcheckpoint:"
+"""What the key of a checkpoint has behind the namespace. It is not UTF-8, so no value has such a key."""
+
+
+class RedisSessionStore(CacheStore, SupportsHealth, SupportsValueTransfer, SupportsCheckpoints, Closeable):
     """Keeps values on the servers, under keys that begin with the namespace.
 
     Whether values outlive the servers is decided by their configuration (``appendonly``, ``maxmemory-policy``).
@@ -50,11 +59,12 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
     even one that would store the same value: it could undo what somebody else has written in between.
     """
 
-    def __init__(self, topology: Topology, place: str, options: RedisOptions) -> None:
+    def __init__(self, topology: Topology, place: str, location: str, options: RedisOptions) -> None:
         """For `open`."""
         self._topology = topology
         self._place = place
         self._timeout = options.timeout
+        self._location = location
         self._prefix = options.namespace.encode()
         self._matching = escape_glob(options.namespace).encode() + b"?*"
         self._closed = False
@@ -72,7 +82,8 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
         connect = await asyncio.to_thread(connector, target, options)
         make = partial(Server, connect=connect, max_connections=options.max_connections, timeout=options.timeout)
         topology = Cluster(target.addresses, make) if target.is_cluster else SingleServer(make(target.addresses[0]))
-        store = cls(topology, ", ".join(map(str, target.addresses)), options)
+        location = f"{target.location}#{options.namespace}"
+        store = cls(topology, ", ".join(map(str, target.addresses)), location, options)
         try:
             await store.check_health()
         except BaseException:
@@ -103,12 +114,7 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
 
     async def keys(self, pattern: str) -> list[str]:
         # The server's own patterns match bytes, not characters.
-        matches = glob_pattern(check_pattern(pattern)).fullmatch
-        found: set[str] = set()
-        async with aclosing(self._scan()) as pages:
-            async for page in pages:
-                found.update(key for key in map(self._key, page) if key is not None and matches(key))
-        return sorted(found)
+        return await self._keys_that(glob_pattern(check_pattern(pattern)).fullmatch)
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
         names = {key: self._name(key) for key in keys}
@@ -154,11 +160,43 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
 
     async def clear(self) -> int:
         removed = 0
-        async with aclosing(self._scan()) as pages:
+        async with aclosing(self._pages()) as pages:
             async for page in pages:
                 groups = self._topology.group(page)
                 removed += sum(await self._write_all([Request(group[0], ("UNLINK", *group)) for group in groups]))
         return removed
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
+        """Lists and sorts all keys for each page, because the servers hold them in no order."""
+        check_page(limit)
+        after = "" if after is None else normalise_text(after)
+        keys = await self._keys_that(lambda key: key > after)
+        found: list[StoredValue] = []
+        while keys and len(found) < limit:
+            count = min(_LOOKED_AT, limit - len(found))
+            found += await self._look(keys[:count])
+            del keys[:count]
+        return tuple(found)
+
+    async def put_many(self, values: Sequence[StoredValue]) -> None:
+        """Each is stored atomically, not all of them together."""
+        for batch in _batches(check_values(values)):
+            await self._write_all([self._put(each) for each in batch])
+
+    @property
+    def location(self) -> str:
+        """The addresses of the options, the database and the namespace."""
+        return self._location
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        check_checkpoint(name)
+        key = self._checkpoint(name)
+        return self._text(await self._read(key, ("GET", key)))
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        check_checkpoint(name, text)
+        key = self._checkpoint(name)
+        await self._write(key, ("UNLINK", key) if text is None else ("SET", key, text))
 
     async def check_health(self) -> None:
         deadline = self._deadline()
@@ -180,9 +218,37 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
         except UnicodeDecodeError:
             return None
 
+    def _checkpoint(self, name: str) -> bytes:
+        return self._prefix + _CHECKPOINT + name.encode()
+
+    async def _keys_that(self, suits: Callable[[str], object]) -> list[str]:
+        """The keys that suit, sorted."""
+        found: set[str] = set()
+        async with aclosing(self._pages()) as pages:
+            async for page in pages:
+                found.update(key for key in map(self._key, page) if key is not None and suits(key))
+        return sorted(found)
+
+    async def _look(self, keys: Sequence[str]) -> list[StoredValue]:
+        """The values of the keys that have one, with their expiries."""
+        names = [self._name(key) for key in keys]
+        replies = await self._read_all([Request(name, ("EVAL", LOOK.text, 1, name)) for name in names])
+        found = [(key, *reply) for key, reply in zip(keys, replies, strict=True) if reply is not None]
+        return [StoredValue(key, self._decoded(value), None if last < 0 else last + 1) for key, value, last in found]
+
+    def _put(self, given: StoredValue) -> Request:
+        name = self._name(given.key)
+        if given.expires_at is None:
+            return Request(name, ("SET", name, given.value))
+        last = given.expires_at - 1
+        if last < 1:
+            return Request(name, ("UNLINK", name))
+        return Request(name, ("SET", name, given.value, "PXAT", last))
+
     def _text(self, value: bytes | None) -> str | None:
-        if value is None:
-            return None
+        return None if value is None else self._decoded(value)
+
+    def _decoded(self, value: bytes) -> str:
         try:
             return value.decode()
         except UnicodeDecodeError as error:
@@ -214,8 +280,8 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
     async def _send(self, requests: Sequence[Request]) -> list[Reply]:
         return await self._topology.run(requests, self._deadline())
 
-    async def _scan(self) -> AsyncGenerator[list[bytes], None]:
-        """All keys of the namespace that are there from the beginning to the end, some of them repeatedly."""
+    async def _pages(self) -> AsyncGenerator[list[bytes], None]:
+        """All keys of values in the namespace that are there from the beginning to the end, some of them repeatedly."""
         for server in await self._topology.primaries(self._deadline()):
             cursor = b"0"
             while True:
@@ -223,8 +289,8 @@ class RedisSessionStore(CacheStore, SupportsHealth, Closeable):
                 # Not tried again: if the server is another one by now, the cursor means nothing to it.
                 (reply,) = await _repeatable(server.exchange([command], self._deadline()))
                 cursor, page = self._checked(reply)
-                if page:
-                    yield page
+                if names := [name for name in page if not name.startswith(_CHECKPOINT, len(self._prefix))]:
+                    yield names
                 if cursor == b"0":
                     break
 

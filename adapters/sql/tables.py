@@ -104,3 +104,10 @@ knowledge_chunks = Table(
     UniqueConstraint("chunk_id"),
     UniqueConstraint("document_id", "position"),
 )
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("name", Key, primary_key=True),
+    Column("text", Text, nullable=False),
+)

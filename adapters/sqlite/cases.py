@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from functools import lru_cache, partial
 from itertools import starmap
@@ -17,10 +16,11 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.rows import case_columns, case_from_row, filter_columns, message_columns
 from adapters.sql.tables import case_messages, cases
 from adapters.sql.types import from_micros, to_micros
-from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
+from adapters.sqlite.database import atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import count_found_cases, page_of_found_cases, search_parameters
 from adapters.sqlite.sql import compile_sql
+from adapters.sqlite.store import SqliteStore
 from domain.analytics import CaseAnalytics, analyse
 from domain.case import Case
 from domain.errors import InvalidInput
@@ -62,11 +62,8 @@ def _searching(names: tuple[str, ...], short: tuple[bool, ...]) -> tuple[str, st
     return compile_sql(count_found_cases(names, short)), compile_sql(page_of_found_cases(names, short))
 
 
-class SqliteCaseRepository(CaseRepository):
+class SqliteCaseRepository(SqliteStore, CaseRepository):
     """`CaseRepository` on a `SqliteDatabase`, which several repositories may share."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
 
     async def save(self, case: Case) -> Case:
         """Insert or update, in one statement."""
@@ -145,10 +142,6 @@ class SqliteCaseRepository(CaseRepository):
         check_page(limit, offset)
         conditions = {"opened_in_session": session_id}
         return await self._database.read(_page, *_listing(tuple(conditions)), conditions, limit, offset)
-
-    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
-        """A transaction of this task on the whole database file."""
-        return self._database.transaction()
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[Case, ...]:
         """The next cases by id."""

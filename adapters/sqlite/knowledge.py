@@ -17,10 +17,11 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
-from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
+from adapters.sqlite.database import atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import matches, quoted
 from adapters.sqlite.sql import compile_sql
+from adapters.sqlite.store import SqliteStore
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
@@ -92,11 +93,8 @@ _SEARCH = compile_sql(
 )
 
 
-class SqliteKnowledgeRepository(KnowledgeRepository):
+class SqliteKnowledgeRepository(SqliteStore, KnowledgeRepository):
     """`KnowledgeRepository` on a `SqliteDatabase`, which several repositories may share."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
         """Insert or update document and chunks in one transaction."""

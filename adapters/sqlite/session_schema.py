@@ -10,20 +10,25 @@ from adapters.sqlite.database import atomic
 from adapters.sqlite.schema import existing
 from ports.errors import StorageCorrupt
 
-VERSION = 1
+VERSION = 2
 """Stands in the file, as its user version. A file that a release makes has the newest version from the start."""
 
 _TABLE = (
     "CREATE TABLE entries (namespace TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
     " expires_at INTEGER NOT NULL, UNIQUE (namespace, key))"
 )
+# Each namespace is a content of its own, with checkpoints of its own.
+_CHECKPOINTS = (
+    "CREATE TABLE checkpoints (namespace TEXT NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL,"
+    " PRIMARY KEY (namespace, name)) WITHOUT ROWID"
+)
 _INDEX = "CREATE INDEX ix_entries_expiry ON entries (namespace, expires_at)"
 
 
 def prepare_sessions(path: Path, *, busy_timeout: float) -> None:
-    """See to it that the file exists and has the schema of sessions.
+    """See to it that the file exists and has the schema of sessions; an older one is brought to it.
 
-    Blocks. It is made as a whole or not at all.
+    Blocks. All of that happens or nothing. Two processes that do this at once take turns.
 
     Raises:
         SchemaTooNew: a newer release wrote the file.
@@ -31,12 +36,17 @@ def prepare_sessions(path: Path, *, busy_timeout: float) -> None:
         PortError: the file cannot be opened or written, or is no database.
     """
     with existing(path, busy_timeout) as connection:
-        version = _version(connection)
-        if version == 0:
-            with atomic(connection):
+        if _version(connection) == VERSION:
+            return
+        with atomic(connection):
+            version = _version(connection)
+            if version > VERSION:
+                raise SchemaTooNew(f"database {path}", str(version), str(VERSION))
+            if version < 1:
                 _make(connection, path)
-        elif version != VERSION:
-            raise SchemaTooNew(f"database {path}", str(version), str(VERSION))
+            if version < VERSION:
+                connection.execute(_CHECKPOINTS)
+                connection.execute(f"PRAGMA user_version={VERSION}")
 
 
 def _version(connection: sqlite3.Connection) -> int:
@@ -49,4 +59,3 @@ def _make(connection: sqlite3.Connection, path: Path) -> None:
         raise StorageCorrupt(f"database {path} holds no sessions but something else; name another file")
     connection.execute(_TABLE)
     connection.execute(_INDEX)
-    connection.execute(f"PRAGMA user_version={VERSION}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,9 +13,11 @@ from adapters.sqlite.database import SqliteDatabase, Synchronous, atomic
 from adapters.sqlite.integrity import check_file
 from adapters.sqlite.session_schema import prepare_sessions
 from domain.glob import glob_pattern, literal_prefix
+from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck, SupportsSweep
 from ports.clock import Clock
 from ports.errors import StorageCorrupt
+from ports.paging import check_page
 from ports.sessions import (
     INT64_MAX,
     MAX_KEY_LENGTH,
@@ -27,6 +30,14 @@ from ports.sessions import (
     incremented,
     ttl_milliseconds,
     unix_milliseconds,
+)
+from ports.transfer import (
+    StoredValue,
+    SupportsCheckpoints,
+    SupportsTransactions,
+    SupportsValueTransfer,
+    check_checkpoint,
+    check_values,
 )
 
 _NEVER = INT64_MAX
@@ -59,13 +70,21 @@ _ADD = f"{_SET} WHERE entries.expires_at <= :now"
 _EXPIRE = (
     "UPDATE entries SET expires_at = :expires_at WHERE namespace = :namespace AND key = :key AND expires_at > :now"
 )
-_DELETE = "DELETE FROM entries WHERE namespace = :namespace AND key = :key RETURNING expires_at > :now"
+_REMOVE = "DELETE FROM entries WHERE namespace = :namespace AND key = :key"
+_DELETE = f"{_REMOVE} RETURNING expires_at > :now"
 _COUNT = "SELECT count(*) FROM entries WHERE namespace = :namespace AND expires_at > :now"
 _CLEAR = "DELETE FROM entries WHERE namespace = :namespace"
 _SWEEP = (
     "DELETE FROM entries WHERE rowid IN (SELECT rowid FROM entries"
     " WHERE namespace = :namespace AND expires_at <= :now ORDER BY expires_at LIMIT :limit)"
 )
+_SCAN = (
+    "SELECT key, value, expires_at FROM entries WHERE namespace = :namespace AND expires_at > :now AND key > :after"
+    " ORDER BY key LIMIT :limit"
+)
+_READ_CHECKPOINT = "SELECT text FROM checkpoints WHERE namespace = :namespace AND name = :name"
+_WRITE_CHECKPOINT = "REPLACE INTO checkpoints (namespace, name, text) VALUES (:namespace, :name, :text)"
+_REMOVE_CHECKPOINT = "DELETE FROM checkpoints WHERE namespace = :namespace AND name = :name"
 _BYTES = "SELECT CAST(key AS BLOB), CAST(value AS BLOB) FROM entries WHERE namespace = :namespace ORDER BY key"
 
 
@@ -83,7 +102,16 @@ async def open_session_database(
     )
 
 
-class SqliteSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, SupportsSweep, Closeable):
+class SqliteSessionStore(
+    CacheStore,
+    SupportsHealth,
+    SupportsIntegrityCheck,
+    SupportsSweep,
+    SupportsValueTransfer,
+    SupportsCheckpoints,
+    SupportsTransactions,
+    Closeable,
+):
     """Values in the ``namespace`` of a database that `open_session_database` gave; other stores may share it.
 
     `aclose` closes the database, and so all stores on it.
@@ -143,6 +171,31 @@ class SqliteSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Sup
         while removed := await self._database.write(self._sweep, self._now(), _SWEPT_AT_ONCE):
             total += removed
         return total
+
+    async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
+        check_page(limit)
+        return await self._database.read(self._scan, "" if after is None else normalise_text(after), limit)
+
+    async def put_many(self, values: Sequence[StoredValue]) -> None:
+        """All or none."""
+        await self._database.write(self._put, check_values(values))
+
+    @property
+    def location(self) -> str:
+        """The path of the file, and the namespace."""
+        return f"sqlite:{self._database.path.resolve()}#{self._namespace}"
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        check_checkpoint(name)
+        return await self._database.read(self._read_checkpoint, name)
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        check_checkpoint(name, text)
+        await self._database.write(self._write_checkpoint, name, text)
+
+    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
+        """A transaction of this task on the whole database file."""
+        return self._database.transaction()
 
     async def check_health(self) -> None:
         """See `SqliteDatabase.check_health`."""
@@ -239,6 +292,31 @@ class SqliteSessionStore(CacheStore, SupportsHealth, SupportsIntegrityCheck, Sup
 
     def _sweep(self, connection: sqlite3.Connection, now: int, limit: int) -> int:
         return connection.execute(_SWEEP, {"namespace": self._namespace, "now": now, "limit": limit}).rowcount
+
+    def _scan(self, connection: sqlite3.Connection, after: str, limit: int) -> tuple[StoredValue, ...]:
+        page = {"namespace": self._namespace, "now": self._now(), "after": after, "limit": limit}
+        rows = connection.execute(_SCAN, page).fetchall()
+        return tuple(StoredValue(key, value, None if at == _NEVER else at) for key, value, at in rows)
+
+    def _put(self, connection: sqlite3.Connection, values: Sequence[StoredValue]) -> None:
+        now = self._now()
+        live: list[dict[str, object]] = []
+        expired: list[dict[str, object]] = []
+        for each in values:
+            expires_at = _NEVER if each.expires_at is None else each.expires_at
+            row = self._at(now, each.key) | {"value": each.value, "expires_at": expires_at}
+            (live if expires_at > now else expired).append(row)
+        with atomic(connection):
+            connection.executemany(_SET, live)
+            connection.executemany(_REMOVE, expired)
+
+    def _read_checkpoint(self, connection: sqlite3.Connection, name: str) -> str | None:
+        row = connection.execute(_READ_CHECKPOINT, {"namespace": self._namespace, "name": name}).fetchone()
+        return row[0] if row else None
+
+    def _write_checkpoint(self, connection: sqlite3.Connection, name: str, text: str | None) -> None:
+        row = {"namespace": self._namespace, "name": name, "text": text}
+        connection.execute(_REMOVE_CHECKPOINT if text is None else _WRITE_CHECKPOINT, row)
 
     def _unreadable(self, connection: sqlite3.Connection) -> list[str]:
         rows = connection.execute(_BYTES, {"namespace": self._namespace})

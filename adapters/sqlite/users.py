@@ -15,9 +15,10 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.rows import user_columns
 from adapters.sql.tables import users
 from adapters.sql.types import to_micros
-from adapters.sqlite.database import SqliteDatabase, snapshot
+from adapters.sqlite.database import snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.sql import compile_sql
+from adapters.sqlite.store import SqliteStore
 from domain.user import User, fold_name
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
@@ -49,11 +50,8 @@ _PAGE = compile_sql(
 _SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
 
 
-class SqliteUserRepository(UserRepository):
+class SqliteUserRepository(SqliteStore, UserRepository):
     """`UserRepository` on a `SqliteDatabase`, which several repositories may share."""
-
-    def __init__(self, database: SqliteDatabase) -> None:
-        self._database = database
 
     async def save(self, user: User) -> User:
         """Insert or update, in one statement."""

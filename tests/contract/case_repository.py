@@ -16,6 +16,7 @@ from tests.contract.cases.search import CaseSearchTests
 from tests.contract.cases.transactions import Abort, CaseTransactionTests, snapshot
 from tests.contract.data import UNSTORABLE_TEXTS
 from tests.contract.guard import ContractTests
+from tests.contract.transfer.checkpoints import CheckpointTests
 
 Reopen = Callable[[], Awaitable[CaseRepository]]
 
@@ -27,6 +28,7 @@ class CaseRepositoryContractTests(
     CaseMessageTests,
     CaseSearchTests,
     CaseTransactionTests,
+    CheckpointTests,
     ContractTests,
 ):
     """A subclass provides the fixture ``repository``: an empty store of its own for each test.
@@ -36,6 +38,11 @@ class CaseRepositoryContractTests(
     """
 
     contract = "CaseRepository"
+
+    @pytest.fixture
+    def content(self, repository: CaseRepository) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return repository
 
     @pytest.fixture
     def reopen(self) -> Reopen | None:

@@ -16,11 +16,14 @@ from tests.contract.knowledge.documents import KnowledgeDocumentTests
 from tests.contract.knowledge.lists import KnowledgeListTests
 from tests.contract.knowledge.samples import a_document, chunks
 from tests.contract.knowledge.search import KnowledgeSearchTests
+from tests.contract.transfer.checkpoints import CheckpointTests
 
 Reopen = Callable[[], Awaitable[KnowledgeRepository]]
 
 
-class KnowledgeRepositoryContractTests(KnowledgeDocumentTests, KnowledgeListTests, KnowledgeSearchTests, ContractTests):
+class KnowledgeRepositoryContractTests(
+    KnowledgeDocumentTests, KnowledgeListTests, KnowledgeSearchTests, CheckpointTests, ContractTests
+):
     """A subclass provides the fixture ``repository``: an empty store of its own for each test.
 
     A durable one also provides ``reopen``: it closes the store and opens another one on the same data. ``close`` is
@@ -28,6 +31,11 @@ class KnowledgeRepositoryContractTests(KnowledgeDocumentTests, KnowledgeListTest
     """
 
     contract = "KnowledgeRepository"
+
+    @pytest.fixture
+    def content(self, repository: KnowledgeRepository) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return repository
 
     @pytest.fixture
     def reopen(self) -> Reopen | None:

@@ -5,7 +5,7 @@ on one backend, both empty. A durable adapter also subclasses `DurableSessionSto
 An adapter whose backend keeps its own time overrides the fixtures ``clock`` and ``advance`` and the lengths of time.
 """
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import InvalidInput, StorageUnavailable
 from ports.sessions import CacheStore, SessionStore
+from ports.transfer import StoredValue, SupportsValueTransfer
 from tests.contract.guard import ContractTests
 from tests.contract.sessions.bulk import CacheBulkTests
 from tests.contract.sessions.concurrency import SessionConcurrencyTests
@@ -23,15 +24,34 @@ from tests.contract.sessions.expiry import SessionExpiryTests
 from tests.contract.sessions.fixtures import Advance, KeyValueFixtures, Reopen
 from tests.contract.sessions.listing import SessionListingTests
 from tests.contract.sessions.swapping import CacheSwappingTests
+from tests.contract.sessions.transfer import ValueTransferTests
 from tests.contract.sessions.values import SessionValueTests
+from tests.contract.transfer.checkpoints import DurableCheckpointTests, OpenCheckpointTests
 
 
 class SessionStoreContractTests(
-    SessionValueTests, SessionExpiryTests, SessionListingTests, SessionConcurrencyTests, ContractTests
+    SessionValueTests,
+    SessionExpiryTests,
+    SessionListingTests,
+    SessionConcurrencyTests,
+    OpenCheckpointTests,
+    ContractTests,
 ):
     """Text values with an expiry."""
 
     contract = "SessionStore"
+
+    @pytest.fixture
+    def content(self, store: SessionStore) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return store
+
+    @pytest.fixture
+    def close(self, store: SessionStore) -> Callable[[], Awaitable[None]]:
+        """Let go of the store."""
+        if not isinstance(store, Closeable):
+            pytest.skip("nothing is held open")
+        return store.aclose
 
     async def test_a_working_store_is_healthy(self, store: SessionStore) -> None:
         if not isinstance(store, SupportsHealth):
@@ -66,10 +86,15 @@ class SessionStoreContractTests(
                 await operation
 
 
-class DurableSessionStoreContractTests(KeyValueFixtures, ContractTests):
+class DurableSessionStoreContractTests(KeyValueFixtures, DurableCheckpointTests, ContractTests):
     """Values outlive the process. The fixture ``reopen`` closes ``store`` and opens another one on the same data."""
 
     contract = "SessionStore, durable"
+
+    @pytest.fixture
+    def content(self, store: SessionStore) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return store
 
     async def test_values_survive(self, store: SessionStore, reopen: Reopen) -> None:
         for number, key in enumerate(HOSTILE_KEYS):
@@ -99,8 +124,10 @@ class DurableSessionStoreContractTests(KeyValueFixtures, ContractTests):
         assert await store.keys("*") == ["endless"]
 
 
-class CacheStoreContractTests(CacheBulkTests, CacheSwappingTests, CacheCountingTests, ContractTests):
-    """Counting, comparing, several keys at once."""
+class CacheStoreContractTests(
+    CacheBulkTests, CacheSwappingTests, CacheCountingTests, ValueTransferTests, ContractTests
+):
+    """Counting, comparing, several keys at once; moving values elsewhere."""
 
     contract = "CacheStore"
 
@@ -142,6 +169,8 @@ class CacheStoreContractTests(CacheBulkTests, CacheSwappingTests, CacheCountingT
             store.increment("key"),
             store.clear(),
         ]
+        if isinstance(store, SupportsValueTransfer):
+            operations += [store.scan(), store.put_many([StoredValue("key", "value", None)])]
         for operation in operations:
             with pytest.raises(StorageUnavailable):
                 await operation

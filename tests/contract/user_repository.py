@@ -14,6 +14,7 @@ from ports.users import UserRepository
 from tests.builders import a_user, an_id, later
 from tests.contract.data import COMPOSED, DECOMPOSED, INSTANTS, LEGAL_TEXTS, UNSTORABLE_TEXTS
 from tests.contract.guard import ContractTests
+from tests.contract.transfer.checkpoints import CheckpointTests
 
 Reopen = Callable[[], Awaitable[UserRepository]]
 
@@ -23,7 +24,7 @@ def ids(users: Sequence[User]) -> list[str]:
     return [user.user_id for user in users]
 
 
-class UserRepositoryContractTests(ContractTests):
+class UserRepositoryContractTests(CheckpointTests, ContractTests):
     """A subclass provides the fixture ``repository``: an empty store of its own for each test.
 
     A durable one also provides ``reopen``: it closes the store and opens another one on the same data. ``close`` is
@@ -31,6 +32,11 @@ class UserRepositoryContractTests(ContractTests):
     """
 
     contract = "UserRepository"
+
+    @pytest.fixture
+    def content(self, repository: UserRepository) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return repository
 
     @pytest.fixture
     def reopen(self) -> Reopen | None:

@@ -16,10 +16,11 @@ from typing import Any
 
 import pytest
 
+from adapters.filesystem.checkpoints import CHECKPOINTS_NAME
 from adapters.filesystem.durable import STAGING_NAME
 from adapters.filesystem.session_file import DamagedFile, Entry
 from adapters.filesystem.sessions import FileSessionStore
-from ports.errors import OutcomeUnknown, StorageFull, StorageUnavailable
+from ports.errors import OutcomeUnknown, StorageCorrupt, StorageFull, StorageUnavailable
 from tests.contract.session_store import (
     CacheStoreContractTests,
     DurableSessionStoreContractTests,
@@ -313,3 +314,29 @@ async def test_a_cancelled_change_ends_before_the_next_one_of_its_key(
     assert await store.increment("key") == 2
     with pytest.raises(asyncio.CancelledError):
         await first
+
+
+async def test_checkpoints_lie_beside_the_values(tmp_path: Path, store: FileSessionStore) -> None:
+    await store.write_checkpoint("copy", "text")
+    assert (tmp_path / "sessions" / CHECKPOINTS_NAME / "copy").read_text() == "text"
+    assert store.location == f"file:{tmp_path / 'sessions'}"
+    assert list(await store.check_integrity()) == []
+
+
+async def test_a_damaged_checkpoint_is_reported(tmp_path: Path, store: FileSessionStore) -> None:
+    await store.write_checkpoint("copy", "text")
+    path = tmp_path / "sessions" / CHECKPOINTS_NAME / "copy"
+    path.write_bytes(b"\xff")
+    with pytest.raises(StorageCorrupt, match=str(path)):
+        await store.read_checkpoint("copy")
+    await store.write_checkpoint("copy", None)
+    assert await store.read_checkpoint("copy") is None
+
+
+async def test_a_folder_has_one_location_however_it_is_named(tmp_path: Path, clock: FakeClock) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "sessions")
+    stores = [FileSessionStore(tmp_path / name, clock) for name in ("sessions", "link", "caches")]
+    first, second, third = (store.location for store in stores)
+    assert first == second != third
+    for store in stores:
+        await store.aclose()

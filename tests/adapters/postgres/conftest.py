@@ -16,7 +16,7 @@ from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
 from tests.plugins.servers import POSTGRES
 
-EMPTY = "DELETE FROM cases; DELETE FROM users; DELETE FROM knowledge_documents"
+EMPTY = "DELETE FROM cases; DELETE FROM users; DELETE FROM knowledge_documents; DELETE FROM checkpoints"
 
 
 def address(dsn: str, database: str) -> str:

@@ -13,7 +13,7 @@ from tests.contract.session_store import (
     DurableSessionStoreContractTests,
     SessionStoreContractTests,
 )
-from tests.contract.sessions.fixtures import Advance, Reopen
+from tests.contract.sessions.fixtures import Advance, Now, Reopen
 from tests.servers.redis import RedisServer
 from tests.servers.redis_time import let_pass
 
@@ -42,6 +42,14 @@ class ServerTime:
             let_pass(client, by, root)
 
         return advance
+
+    @pytest.fixture
+    def now(self, client: Any, root: str) -> Now:
+        async def now() -> int:
+            seconds, micros = client.eval("return redis.call('TIME')", 1, root)
+            return int(seconds) * 1000 + int(micros) // 1000
+
+        return now
 
 
 class OnDurable(ServerTime):

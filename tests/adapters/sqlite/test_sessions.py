@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 
@@ -253,3 +254,31 @@ async def test_the_file_of_the_cases_is_refused_and_left_as_it_is(empty_file: Pa
     with pytest.raises(StorageCorrupt, match=r"cases\.db holds no sessions.*name another file"):
         await open_session_database(path)
     assert path.read_bytes() == content
+
+
+async def test_a_file_of_the_release_before_gets_its_checkpoints(path: Path, clock: FakeClock) -> None:
+    """Version 1 had no table for them; what it holds stays."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "CREATE TABLE entries (namespace TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL,"
+            " expires_at INTEGER NOT NULL, UNIQUE (namespace, key))"
+        )
+        connection.execute("CREATE INDEX ix_entries_expiry ON entries (namespace, expires_at)")
+        connection.execute("INSERT INTO entries VALUES ('sessions', 'key', 'value', ?)", (2**63 - 1,))
+        connection.execute("PRAGMA user_version=1")
+        connection.commit()
+    for _ in range(2):
+        database = await open_session_database(path)
+        store = SqliteSessionStore(database, clock)
+        assert await database.read(scalar, "PRAGMA user_version") == VERSION
+        assert await store.get("key") == "value"
+        await store.write_checkpoint("copy", "text")
+        assert list(await store.check_integrity()) == []
+        await database.aclose()
+
+
+async def test_stores_on_one_file_tell_their_contents_apart(
+    path: Path, store: SqliteSessionStore, neighbour: SqliteSessionStore
+) -> None:
+    assert store.location == f"sqlite:{path}#sessions"
+    assert neighbour.location == f"sqlite:{path}#caches"

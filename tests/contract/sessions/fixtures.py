@@ -6,11 +6,12 @@ from typing import ClassVar
 
 import pytest
 
-from ports.sessions import SessionStore
+from ports.sessions import SessionStore, unix_milliseconds
 from tests.fakes import FakeClock
 
 Advance = Callable[[timedelta], Awaitable[None]]
 Reopen = Callable[[], Awaitable[SessionStore]]
+Now = Callable[[], Awaitable[int]]
 
 
 class KeyValueFixtures:
@@ -30,3 +31,12 @@ class KeyValueFixtures:
             clock.advance(by)
 
         return advance_clock
+
+    @pytest.fixture
+    def now(self, clock: FakeClock) -> Now:
+        """The time by which values expire, in milliseconds since 1970."""
+
+        async def read_clock() -> int:
+            return unix_milliseconds(clock.now())
+
+        return read_clock

@@ -1,0 +1,1 @@
+"""The optional abilities to be moved, copied and compared, for every port."""
