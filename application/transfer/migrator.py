@@ -62,7 +62,7 @@ class Progressed:
 
     def to_json(self) -> str:
         """As text."""
-        return orjson.dumps(asdict(self)).decode()
+        return orjson.dumps({**asdict(self), "position": self.position and list(self.position)}).decode()
 
     @classmethod
     def from_json(cls, text: str) -> Self:
