@@ -1,6 +1,6 @@
 """Builds the backend that the settings describe, and takes it apart again in the reverse order.
 
-Each choice is made here once. Only the chosen technology's container is imported and opened.
+Each choice is made once. Only what is chosen is imported and opened.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, assert_never
+from typing import Any, TypeVar, assert_never
 
 from dependency_injector.containers import DeclarativeContainer
 
 from adapters.system.clock import SystemClock
 from adapters.system.ids import RandomIds
+from bootstrap.containers.stores import StoresContainer
 from bootstrap.data_folder import held
 from bootstrap.errors import BackendsUnusable
 from bootstrap.settings import Settings
 from domain.errors import InvalidInput
 from ports.blobs import BlobStore
-from ports.capabilities import Closeable
 from ports.cases import CaseRepository
 from ports.clock import Clock
 from ports.embeddings import EmbeddingGenerator
@@ -30,7 +30,9 @@ from ports.knowledge import KnowledgeRepository
 from ports.language_model import LanguageModel
 from ports.sessions import CacheStore
 from ports.users import UserRepository
-from ports.vectors import EmbeddingSpace, VectorStore
+from ports.vectors import VectorStore
+
+K = TypeVar("K", bound=DeclarativeContainer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,39 +73,33 @@ class Ports:
 
 
 class _Technologies:
-    """Opens the container of a technology when the first port asks for it; the stack closes it."""
+    """Opens what the settings choose, one thing at a time; the stack closes it."""
 
     def __init__(self, settings: Settings, stack: AsyncExitStack) -> None:
         self.settings = settings
         self.clock = SystemClock()
         self._stack = stack
-        self._opened: dict[type[DeclarativeContainer], Any] = {}
+        self.stores = self.use(StoresContainer)
         self._problems: list[tuple[str, str]] = []
 
-    def use(self, kind: type[DeclarativeContainer], **dependencies: object) -> Any:
-        """The container of this kind, made at the first use."""
-        if kind not in self._opened:
-            known = {"settings": self.settings, "clock": self.clock, **dependencies}
-            wanted = {name: value for name, value in known.items() if name in kind.providers}
-            container = kind(**wanted)
-            self._stack.push_async_callback(_shut_down, container)
-            self._opened[kind] = container
-        return self._opened[kind]
+    def use(self, kind: type[K]) -> K:
+        """A container of this kind, whose resources are let go at the end."""
+        known = {"settings": self.settings, "clock": self.clock}
+        container = kind(**{name: value for name, value in known.items() if name in kind.providers})
+        self._stack.push_async_callback(_shut_down, container)
+        return container
 
     async def keep(self, variable: str, make: Callable[[], Any]) -> Any:
-        """The adapter that the variable chose, awaited if its container opens a resource for it, and closed at the end.
+        """The adapter that the variable chose, awaited if its container opens a resource for it.
 
         One that cannot be opened is noted for `check` and None, so that the operator is told of all at once.
         """
         try:
             made = make()
-            opened = await made if hasattr(made, "__await__") else made
+            return await made if hasattr(made, "__await__") else made
         except (PortError, InvalidInput) as error:
             self._problems.append((f"{variable}={getattr(self.settings, variable.lower())}", str(error)))
             return None
-        if isinstance(opened, Closeable):
-            self._stack.push_async_callback(opened.aclose)
-        return opened
 
     def check(self) -> None:
         """Go on only if everything so far could be opened.
@@ -148,12 +144,14 @@ async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]
             stack.enter_context(held(settings.faultmaven_data_dir, purpose))
         technologies = _Technologies(settings, stack)
         records = await _records(technologies)
-        sessions = await technologies.keep("SESSION_STORAGE_TYPE", _sessions(technologies))
-        blobs = await technologies.keep("BLOB_STORAGE_TYPE", _blobs(technologies))
+        stores = technologies.stores
+        sessions = await technologies.keep("SESSION_STORAGE_TYPE", stores.sessions)
+        blobs = await technologies.keep("BLOB_STORAGE_TYPE", stores.blobs)
         embeddings = await technologies.keep("EMBEDDING_TYPE", _embeddings(technologies))
         vectors: Any = None
         if embeddings is not None:
-            vectors = await technologies.keep("VECTOR_STORAGE_TYPE", _vectors(technologies, embeddings.space))
+            stores.space.override(embeddings.space)
+            vectors = await technologies.keep("VECTOR_STORAGE_TYPE", stores.vectors)
         technologies.check()
         yield Ports(
             clock=technologies.clock,
@@ -169,69 +167,14 @@ async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]
 
 
 async def _records(technologies: _Technologies) -> Records:
-    settings = technologies.settings
-    container = _relational(technologies, settings.case_storage_type)
-    cases = await technologies.keep("CASE_STORAGE_TYPE", container.cases)
+    stores = technologies.stores
+    cases = await technologies.keep("CASE_STORAGE_TYPE", stores.cases)
     # They are where the cases are: if those cannot be reached, nothing is gained by waiting for these too.
     documents: Any = None
     if cases is not None:
-        documents = await technologies.keep("CASE_STORAGE_TYPE", container.documents)
-    users = await technologies.keep("USER_STORAGE_TYPE", _relational(technologies, settings.user_storage_type).users)
+        documents = await technologies.keep("CASE_STORAGE_TYPE", stores.documents)
+    users = await technologies.keep("USER_STORAGE_TYPE", stores.users)
     return Records(cases, users, documents)
-
-
-def _relational(technologies: _Technologies, kind: Literal["inmemory", "sqlite", "postgres"]) -> Any:
-    match kind:
-        case "inmemory":
-            from bootstrap.containers.memory import MemoryContainer
-
-            return technologies.use(MemoryContainer)
-        case "sqlite":
-            from bootstrap.containers.sqlite import SqliteContainer
-
-            return technologies.use(SqliteContainer)
-        case "postgres":
-            from bootstrap.containers.postgres import PostgresContainer
-
-            return technologies.use(PostgresContainer)
-        case other:
-            assert_never(other)
-
-
-def _blobs(technologies: _Technologies) -> Any:
-    match technologies.settings.blob_storage_type:
-        case "inmemory":
-            from bootstrap.containers.memory import MemoryContainer
-
-            return technologies.use(MemoryContainer).blobs
-        case "file":
-            from bootstrap.containers.filesystem import FilesystemContainer
-
-            return technologies.use(FilesystemContainer).blobs
-        case other:
-            assert_never(other)
-
-
-def _sessions(technologies: _Technologies) -> Any:
-    match technologies.settings.session_storage_type:
-        case "inmemory":
-            from bootstrap.containers.memory import MemoryContainer
-
-            return technologies.use(MemoryContainer).sessions
-        case "file":
-            from bootstrap.containers.filesystem import FilesystemContainer
-
-            return technologies.use(FilesystemContainer).sessions
-        case "sqlite":
-            from bootstrap.containers.sqlite import SqliteContainer
-
-            return technologies.use(SqliteContainer).sessions
-        case "redis":
-            from bootstrap.containers.redis import RedisContainer
-
-            return technologies.use(RedisContainer).sessions
-        case other:
-            assert_never(other)
 
 
 def _counters(technologies: _Technologies, sessions: CacheStore) -> CacheStore:
@@ -263,28 +206,6 @@ def _embeddings(technologies: _Technologies) -> Any:
             from bootstrap.containers.openai import OpenAiContainer
 
             return technologies.use(OpenAiContainer).embeddings
-        case other:
-            assert_never(other)
-
-
-def _vectors(technologies: _Technologies, space: EmbeddingSpace) -> Any:
-    match technologies.settings.vector_storage_type:
-        case "inmemory":
-            from bootstrap.containers.memory_vectors import MemoryVectorsContainer
-
-            return technologies.use(MemoryVectorsContainer, space=space).vectors
-        case "chromadb" if technologies.settings.chromadb_url:
-            from bootstrap.containers.chroma_server import ChromaServerContainer
-
-            return technologies.use(ChromaServerContainer, space=space).vectors
-        case "chromadb":
-            from bootstrap.containers.chroma import ChromaContainer
-
-            return technologies.use(ChromaContainer, space=space).vectors
-        case "pgvector":
-            from bootstrap.containers.pgvector import PgVectorContainer
-
-            return technologies.use(PgVectorContainer, space=space).vectors
         case other:
             assert_never(other)
 

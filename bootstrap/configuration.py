@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from dotenv import dotenv_values
 from pydantic import SecretStr, ValidationError
 
+from bootstrap.accepted import MASK, accepted_by, without_password
 from bootstrap.errors import Misconfigured
 from bootstrap.setting_types import SettingsError
 from bootstrap.settings import Settings
@@ -25,8 +24,6 @@ PROFILES = ("development", "singlenode", "production")
 
 VARIABLES: Mapping[str, str] = {name.upper(): name for name in Settings.model_fields}
 
-# From the first colon after the slashes to the last at-sign before the next slash: a password may hold both.
-_CREDENTIALS = re.compile(r"(://[^/:@]*:)[^/]*@")
 _SECRET_WORDS = ("PASSWORD", "KEY", "SECRET", "TOKEN_VALUE")
 
 
@@ -150,7 +147,7 @@ def _explain(error: ValidationError, given: Mapping[str, Given]) -> list[Problem
             continue
         variable = str(item["loc"][0]).upper()
         found = given[variable]
-        shown = "******" if _is_secret(variable) else repr(_without_password(found.value))
+        shown = MASK if _is_secret(variable) else repr(without_password(found.value))
         problems.append(
             Problem(variable, f"{shown} (from {found.origin}) is not accepted; accepted: {accepted_values(variable)}")
         )
@@ -159,25 +156,7 @@ def _explain(error: ValidationError, given: Mapping[str, Given]) -> list[Problem
 
 def accepted_values(variable: str) -> str:
     """What a variable accepts, in words."""
-    schema: dict[str, Any] = Settings.model_json_schema()["properties"][VARIABLES[variable]]
-    if "anyOf" in schema:
-        schema = {**next(option for option in schema["anyOf"] if option.get("type") != "null"), **schema}
-    if "accepted" in schema:
-        return str(schema["accepted"])
-    if "enum" in schema:
-        return ", ".join(map(str, schema["enum"]))
-    if "const" in schema:
-        return str(schema["const"])
-    match schema["type"]:
-        case "boolean":
-            return "true or false"
-        case "integer":
-            return f"a whole number from {schema['minimum']} to {schema['maximum']}"
-        case "array":
-            return "a list, separated by commas"
-    if schema.get("format") == "path":
-        return "a path"
-    return f"text of the form {schema['pattern']}" if "pattern" in schema else "text that is not empty"
+    return accepted_by(Settings, VARIABLES[variable])
 
 
 def _is_secret(variable: str) -> bool:
@@ -188,12 +167,7 @@ def _show(value: object) -> str:
     if value is None:
         return ""
     if isinstance(value, SecretStr):
-        return "******"
+        return MASK
     if isinstance(value, tuple):
         return ",".join(map(str, value))
-    return str(value).lower() if isinstance(value, bool) else _without_password(str(value))
-
-
-def _without_password(text: str) -> str:
-    """``text`` with the password of an address in it masked."""
-    return _CREDENTIALS.sub(r"\1******@", text)
+    return str(value).lower() if isinstance(value, bool) else without_password(str(value))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
 
 class SettingsError(ValueError):
@@ -26,6 +27,17 @@ def _split_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _matching(pattern: str) -> AfterValidator:
+    """Accepts a secret text of that form."""
+
+    def check(secret: SecretStr) -> SecretStr:
+        if not re.search(pattern, secret.get_secret_value()):
+            raise ValueError("it has another form")
+        return secret
+
+    return AfterValidator(check)
+
+
 def _absolute(path: Path) -> Path:
     return path.expanduser().absolute()
 
@@ -36,23 +48,18 @@ Seconds = Annotated[int, Field(ge=1, le=315_360_000)]
 Port = Annotated[int, Field(ge=1, le=65_535)]
 Name = Annotated[str, Field(min_length=1)]
 
-DatabaseUrl = Annotated[
-    str,
-    Field(
-        pattern=r"^postgres(ql)?://[^/]",
-        json_schema_extra=accepts("an address of the form postgresql://user:password@host:5432/database"),
-    ),
-]
-RedisUrl = Annotated[
-    str,
-    Field(
-        pattern=r"^rediss?(\+cluster)?://[^/]",
-        json_schema_extra=accepts(
-            "an address of the form redis://user:password@host:6379/0; rediss:// for TLS, redis+cluster:// or "
-            "rediss+cluster:// for a cluster"
-        ),
-    ),
-]
+_DATABASE_URL = r"^postgres(ql)?://[^/]"
+_DATABASE_URL_WORDS = accepts("an address of the form postgresql://user:password@host:5432/database")
+_REDIS_URL = r"^rediss?(\+cluster)?://[^/]"
+_REDIS_URL_WORDS = accepts(
+    "an address of the form redis://user:password@host:6379/0; rediss:// for TLS, redis+cluster:// or "
+    "rediss+cluster:// for a cluster"
+)
+
+DatabaseUrl = Annotated[str, Field(pattern=_DATABASE_URL, json_schema_extra=_DATABASE_URL_WORDS)]
+SecretDatabaseUrl = Annotated[SecretStr, _matching(_DATABASE_URL), Field(json_schema_extra=_DATABASE_URL_WORDS)]
+RedisUrl = Annotated[str, Field(pattern=_REDIS_URL, json_schema_extra=_REDIS_URL_WORDS)]
+SecretRedisUrl = Annotated[SecretStr, _matching(_REDIS_URL), Field(json_schema_extra=_REDIS_URL_WORDS)]
 HttpUrl = Annotated[
     str, Field(pattern=r"^https?://[^/]", json_schema_extra=accepts("an address that begins with http:// or https://"))
 ]

@@ -44,6 +44,8 @@ class ChromaProcess:
         self._folder = folder
         self._options = dict(options)
         self._numbers = itertools.count(1)
+        self.opened: Mapping[str, Any] = {}
+        """What the last child said when it had opened the folder: see `adapters.chroma.worker.main`."""
         self._child: _Child | None = None
         self._starting = asyncio.Lock()
         self._started_at = float("-inf")
@@ -108,7 +110,7 @@ class ChromaProcess:
         child = await self._spawn()
         try:
             async with asyncio.timeout(STARTING_SECONDS):
-                await self._ask(child, {"folder": str(self._folder), **self._options}, writes=False)
+                self.opened, _ = await self._ask(child, {"folder": str(self._folder), **self._options}, writes=False)
         except TimeoutError:
             await self._end(child)
             raise StorageUnavailable(f"the vector engine did not start within {STARTING_SECONDS:g} s") from None

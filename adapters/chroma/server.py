@@ -70,6 +70,20 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
             raise
         return cls(client, space, options.batch)
 
+    @staticmethod
+    async def stored_space(options: ChromaServerOptions) -> EmbeddingSpace | None:
+        """The space that the collection has been made for; None if there is none, or it does not say. Makes nothing.
+
+        Raises:
+            StorageUnavailable: the server does not answer.
+        """
+        any_space = EmbeddingSpace("", 1)
+        client = ChromaServerClient(options, any_space, await asyncio.to_thread(options.tls_context))
+        try:
+            return await client.stored_space()
+        finally:
+            await client.aclose()
+
     @property
     def space(self) -> EmbeddingSpace:
         """See `VectorStore`."""

@@ -111,6 +111,20 @@ class ChromaServerClient:
         self._closed = True
         await self._connections.aclose()
 
+    async def stored_space(self) -> EmbeddingSpace | None:
+        """The space that the collection has been made for; None if there is none, or it does not say.
+
+        Raises:
+            PortError: the server does not answer.
+        """
+        answer = await self._send("GET", f"{self._base}/{self._options.collection}")
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        metadata = self._object(answer, writes=False).get("metadata") or {}
+        if "model_id" not in metadata or "dimension" not in metadata:
+            return None
+        return EmbeddingSpace(metadata["model_id"], metadata["dimension"])
+
     async def _get_or_create(self) -> str:
         name, space = self._options.collection, self._space
         answer = await self._send("GET", f"{self._base}/{name}")

@@ -60,6 +60,25 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         await process.start()
         return cls(process, space)
 
+    @staticmethod
+    async def stored_space(folder: Path, collection: str) -> EmbeddingSpace | None:
+        """The space that the collection has been made for; None if there is none, or it does not say. It takes as long
+        as `open`.
+
+        Raises:
+            StorageUnavailable: another process uses the folder, or the engine does not start.
+        """
+        if not await asyncio.to_thread(folder.is_dir):
+            return None
+        process = ChromaProcess(folder, {"collection": collection, "model_id": None, "dimension": None})
+        try:
+            await process.start()
+            found = process.opened
+        finally:
+            await process.aclose()
+        known = found["model_id"] is not None and found["dimension"] is not None
+        return EmbeddingSpace(found["model_id"], found["dimension"]) if known else None
+
     @property
     def space(self) -> EmbeddingSpace:
         """See `VectorStore`."""

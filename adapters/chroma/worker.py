@@ -208,6 +208,20 @@ def _original(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     return {original_field(field): value for field, value in (metadata or {}).items()}
 
 
+def _stored_space(folder: Path, collection: str) -> dict[str, Any]:
+    """Which model and dimension the collection has been made for; both None if there is none, or it does not say."""
+    import chromadb
+    from chromadb.config import Settings
+    from chromadb.errors import NotFoundError
+
+    client = chromadb.PersistentClient(path=str(folder), settings=Settings(anonymized_telemetry=False))
+    try:
+        metadata = client.get_collection(collection, embedding_function=None).metadata or {}
+    except NotFoundError:
+        metadata = {}
+    return {"model_id": metadata.get("model_id"), "dimension": metadata.get("dimension")}
+
+
 def _hold(folder: Path) -> FileLock:
     """The folder as this process's own, made if need be; the lock is gone with the process, however that ends."""
     lock = FileLock(folder / "lock", timeout=LOCK_SECONDS, mode=0o600)
@@ -228,7 +242,10 @@ def _hold(folder: Path) -> FileLock:
 
 
 def main() -> None:
-    """Open the engine as the first request says, then answer requests until the input ends."""
+    """Open the engine as the first request says, then answer requests until the input ends.
+
+    Without a dimension it only tells the space of the collection, and ends.
+    """
     # A service manager signals all processes at once; this one ends after its parent has finished.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     # The engine must not write into the stream of answers: what it prints goes to standard error.
@@ -248,6 +265,9 @@ def main() -> None:
     number, options = opening[0]["number"], opening[0]
     try:
         lock = _hold(Path(options["folder"]))
+        if options["dimension"] is None:
+            send({"number": number, **_stored_space(Path(options["folder"]), options["collection"])})
+            return
         engine = Engine(Path(options["folder"]), options["collection"], options["model_id"], options["dimension"])
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent has to be told
         send({"number": number, **_describe(error)})

@@ -155,6 +155,18 @@ async def prepare(connection: Connection, collection: Collection, options: Postg
     await register_vectors(connection)
 
 
+async def find_space(connection: Connection, collection: str) -> EmbeddingSpace | None:
+    """The space of the collection; None if there is no such collection.
+
+    Raises:
+        asyncpg.PostgresError: the server refuses a statement.
+    """
+    if not await connection.fetchval(_EXISTS, "vector_collections"):
+        return None
+    found = await connection.fetchrow(_SPACE, collection)
+    return EmbeddingSpace(*found) if found else None
+
+
 async def _prepare_extension(connection: Connection, options: PostgresOptions) -> None:
     where, needed = options.where, ".".join(map(str, OLDEST))
     offers = await connection.fetch(_EXTENSION)

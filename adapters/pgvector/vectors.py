@@ -10,12 +10,13 @@ import asyncpg
 import numpy as np
 from pgvector import Vector as PgVector
 
-from adapters.pgvector.collection import Collection, prepare
+from adapters.pgvector.collection import Collection, find_space, prepare
 from adapters.pgvector.encoding import metadata_from_json, metadata_to_json, register_vectors
 from adapters.pgvector.integrity import find_problems
 from adapters.pgvector.statements import EXACT_ROWS, Statements
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
+from adapters.postgres.pool import Connection
 from domain.filter import Filter, MetadataValue
 from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
@@ -74,6 +75,23 @@ class PgVectorStore(VectorStore, SupportsHealth, SupportsIntegrityCheck, Closeab
             options, prepare=partial(prepare, collection=wanted, options=options), setup=register_vectors
         )
         return cls(database, wanted)
+
+    @staticmethod
+    async def stored_space(options: PostgresOptions, collection: str) -> EmbeddingSpace | None:
+        """The space that the collection has been made for; None if there is no such collection. Makes nothing.
+
+        Raises:
+            PortError: the database cannot be reached or used.
+        """
+        found: EmbeddingSpace | None = None
+
+        async def look(connection: Connection) -> None:
+            nonlocal found
+            found = await find_space(connection, collection)
+
+        database = await PostgresDatabase.open(options, prepare=look)
+        await database.aclose()
+        return found
 
     @property
     def space(self) -> EmbeddingSpace:
