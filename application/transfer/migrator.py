@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import orjson
 
@@ -20,7 +20,9 @@ from application.transfer.collections import Collection, Source, collection_of, 
 from application.transfer.items import Item, Kind, Position, differing_fields
 from application.transfer.verification import Comparison, compare
 from domain.errors import DomainError
+from ports.deferred import Deferred, DeferredVectors
 from ports.errors import PortError
+from ports.vectors import EmbeddingSpace
 
 BATCH_ITEMS = 500
 BATCH_WEIGHT = 2_000_000
@@ -260,8 +262,8 @@ class CollectionMigrator:
         return True
 
 
-class StoreMigrator(CollectionMigrator):
-    """Moves the content of one open store to another one: both are adapters of the same port."""
+class StoreMigrator:
+    """Moves the content of one store to another one: both are adapters of the same port, open or to be opened."""
 
     def __init__(
         self,
@@ -271,16 +273,51 @@ class StoreMigrator(CollectionMigrator):
         merge: MergeRule | None = None,
         on_progress: Progress = lambda *_: None,
     ) -> None:
-        """See `CollectionMigrator`.
-
-        Raises:
-            NotSupported: one of them is no store, or lacks an ability of `ports.transfer`.
-        """
-        super().__init__(collection_of(source), collection_of(target), merge=merge, on_progress=on_progress)
+        """See `CollectionMigrator`. Nothing is opened yet."""
+        self._source = source
+        self._target = target
+        self._merge = merge
+        self._on_progress = on_progress
 
     async def migrate_all(self) -> Migration:
-        """See `CollectionMigrator.migrate`."""
-        return await self.migrate()
+        """See `CollectionMigrator.migrate`. A new target of vectors gets the embedding space of the source.
+
+        Raises:
+            NotSupported: source or target is no store, or lacks an ability of `ports.transfer`.
+            TransferRefused: see `CollectionMigrator`; also vectors of two different embedding spaces.
+        """
+        return await (await self.opened()).migrate()
+
+    async def verify(self) -> Comparison:
+        """See `CollectionMigrator.verify`."""
+        return await (await self.opened()).verify()
+
+    async def opened(self) -> CollectionMigrator:
+        """The migrator of the open stores.
+
+        Raises:
+            As `migrate_all`.
+        """
+        source = collection_of(await _opened(self._source))
+        space = getattr(source.store, "space", None)
+        target = collection_of(await _opened(self._target, space))
+        theirs = getattr(target.store, "space", None)
+        if space != theirs:
+            raise TransferRefused(
+                f"the vectors of {source.location} are of {_named(space)}, {target.location} holds those of "
+                f"{_named(theirs)}; make them again from the documents instead"
+            )
+        return CollectionMigrator(source, target, merge=self._merge, on_progress=self._on_progress)
+
+
+async def _opened(store: object, space: EmbeddingSpace | None = None) -> object:
+    if not isinstance(store, Deferred):
+        return store
+    return await store.opened() if space is None else await cast("DeferredVectors", store).opened(space)
+
+
+def _named(space: EmbeddingSpace | None) -> str:
+    return f"{space.model_id} ({space.dimension} dimensions)" if space else "no model"
 
 
 async def is_empty(collection: Source) -> bool:

@@ -113,7 +113,7 @@ async def test_another_source_is_refused(source: str, tmp_path: Path) -> None:
     async with copying.opened(source) as first, copying.opened(other) as second, copying.opened(target) as third:
         await fill(second, content(Kind.CASES, 20))
         migrator = StoreMigrator(source=first, target=third)
-        state = await migrator.check()
+        state = await (await migrator.opened()).check()
         await third.write_checkpoint(NOTE, state.to_json())
         with pytest.raises(TransferRefused, match="unfinished copy"):
             await StoreMigrator(source=second, target=third).migrate_all()

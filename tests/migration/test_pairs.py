@@ -56,7 +56,7 @@ async def test_pair(kind: Kind, source: Adapter[Any], target: Adapter[Any], requ
         assert comparison.is_clean, comparison.examples
         assert (comparison.in_source, comparison.in_target) == (200, 200)
         # Independent of the comparison: what went in first is what comes out last.
-        moved = await everything(migrator.target)
+        moved = await everything((await migrator.opened()).target)
         assert [(item.key, item.part) for item in moved] == [(item.key, item.part) for item in items]
         for given, got in zip(items, moved, strict=True):
             if kind is Kind.VECTORS:
