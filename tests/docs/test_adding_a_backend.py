@@ -96,6 +96,30 @@ def test_the_setting_opens_it(root: Path) -> None:
     assert counts == {"PASSED": 1}, output
 
 
+def test_the_factory_makes_it_and_a_type_of_another_distribution(root: Path) -> None:
+    (entry_point,) = re.findall(
+        r'^\[project.entry-points."(.*)"\]\n(\w+) = "(.*)"$', PAGE.read_text(), flags=re.MULTILINE
+    )
+    group, name, value = entry_point
+    info = root / "acme-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: acme\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(f"[{group}]\n{name} = {value}\n")
+    program = (
+        "import asyncio\n"
+        "from bootstrap.stores import StoreFactory\n"
+        "async def main(kind):\n"
+        "    async with StoreFactory.create_blob_store({'type': kind, 'path': f'{kind}.db'}) as store:\n"
+        "        print(await store.stat('file'), type(await store.opened()).__name__)\n"
+        "for kind in ('sqlite', 'acme', 'other'):\n"
+        "    asyncio.run(main(kind))\n"
+    )
+    code, output = run(root, "-c", program)
+    assert output.startswith("None SqliteBlobStore\nNone SqliteBlobStore\n")
+    assert "type: 'other' is not accepted; accepted: acme, file, inmemory, sqlite" in output
+    assert code == 1
+
+
 def test_it_has_a_line_on_the_page_of_adapters(root: Path) -> None:
     code, page = run(root, "-m", "tests.docs.adapters_page")
     assert code == 0, page
