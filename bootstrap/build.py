@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar, assert_never
 
@@ -19,6 +20,7 @@ from bootstrap.containers.stores import StoresContainer
 from bootstrap.data_folder import held
 from bootstrap.errors import BackendsUnusable
 from bootstrap.settings import Settings
+from bootstrap.stores import from_settings as chosen
 from domain.errors import InvalidInput
 from ports.blobs import BlobStore
 from ports.cases import CaseRepository
@@ -131,27 +133,60 @@ async def opened_records(settings: Settings) -> AsyncIterator[Records]:
         yield records
 
 
+_EMBEDDING_SETTINGS = tuple(name for name in Settings.model_fields if name.startswith("embedding_"))
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An installation that is open: what it was opened by, and its ports."""
+
+    settings: Settings
+    ports: Ports
+
+    def shares(self, settings: Settings) -> frozenset[str]:
+        """What is the same store for both settings, and so is open already: one process opens a local store once."""
+        choices = {"cases": chosen.cases, "users": chosen.users, "sessions": chosen.sessions, "blobs": chosen.blobs}
+        shared = {name for name, choice in choices.items() if choice(self.settings) == choice(settings)}
+        if all(getattr(self.settings, name) == getattr(settings, name) for name in _EMBEDDING_SETTINGS):
+            shared.add("embeddings")
+            space = self.ports.embeddings.space
+            if chosen.vectors(self.settings, space) == chosen.vectors(settings, space):
+                shared.add("vectors")
+        return frozenset(shared)
+
+    def holds(self, folder: Path) -> bool:
+        """True if it has this data folder to itself."""
+        return self.settings.holds_data_folder and self.settings.faultmaven_data_dir.resolve() == folder.resolve()
+
+
 @asynccontextmanager
-async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]:
+async def opened_ports(settings: Settings, purpose: str, *, beside: Opened | None = None) -> AsyncIterator[Ports]:
     """Every port, open, with the data folder held where a chosen adapter has to have it to itself.
+
+    What is open already for another installation ``beside`` this one, and is the same, is not opened again.
 
     Raises:
         DataFolderInUse, DataFolderUnusable: see `bootstrap.data_folder.held`.
         BackendsUnusable: chosen backends cannot be opened; each is given at most 5 s to answer.
     """
     async with AsyncExitStack() as stack:
-        if settings.holds_data_folder:
+        shared = beside.shares(settings) if beside else frozenset[str]()
+        if settings.holds_data_folder and not (beside and beside.holds(settings.faultmaven_data_dir)):
             stack.enter_context(held(settings.faultmaven_data_dir, purpose))
         technologies = _Technologies(settings, stack)
-        records = await _records(technologies)
         stores = technologies.stores
-        sessions = await technologies.keep("SESSION_STORAGE_TYPE", stores.sessions)
-        blobs = await technologies.keep("BLOB_STORAGE_TYPE", stores.blobs)
-        embeddings = await technologies.keep("EMBEDDING_TYPE", _embeddings(technologies))
+
+        async def of(name: str, variable: str, make: Callable[[], Any]) -> Any:
+            return getattr(beside.ports, name) if beside and name in shared else await technologies.keep(variable, make)
+
+        records = await _records(technologies, beside.ports.records if beside else None, shared)
+        sessions = await of("sessions", "SESSION_STORAGE_TYPE", stores.sessions)
+        blobs = await of("blobs", "BLOB_STORAGE_TYPE", stores.blobs)
+        embeddings = await of("embeddings", "EMBEDDING_TYPE", _embeddings(technologies))
         vectors: Any = None
         if embeddings is not None:
             stores.space.override(embeddings.space)
-            vectors = await technologies.keep("VECTOR_STORAGE_TYPE", stores.vectors)
+            vectors = await of("vectors", "VECTOR_STORAGE_TYPE", stores.vectors)
         technologies.check()
         yield Ports(
             clock=technologies.clock,
@@ -166,14 +201,22 @@ async def opened_ports(settings: Settings, purpose: str) -> AsyncIterator[Ports]
         )
 
 
-async def _records(technologies: _Technologies) -> Records:
+async def _records(
+    technologies: _Technologies, known: Records | None = None, shared: frozenset[str] = frozenset()
+) -> Records:
     stores = technologies.stores
-    cases = await technologies.keep("CASE_STORAGE_TYPE", stores.cases)
-    # They are where the cases are: if those cannot be reached, nothing is gained by waiting for these too.
-    documents: Any = None
-    if cases is not None:
-        documents = await technologies.keep("CASE_STORAGE_TYPE", stores.documents)
-    users = await technologies.keep("USER_STORAGE_TYPE", stores.users)
+    cases: Any
+    documents: Any
+    if known and "cases" in shared:
+        cases, documents = known.cases, known.documents
+    else:
+        cases = await technologies.keep("CASE_STORAGE_TYPE", stores.cases)
+        # They are where the cases are: if those cannot be reached, nothing is gained by waiting for these too.
+        documents = await technologies.keep("CASE_STORAGE_TYPE", stores.documents) if cases is not None else None
+    if known and "users" in shared:
+        users = known.users
+    else:
+        users = await technologies.keep("USER_STORAGE_TYPE", stores.users)
     return Records(cases, users, documents)
 
 

@@ -77,8 +77,28 @@ def load_configuration(environment: Mapping[str, str] | None = None, folder: Pat
     Raises:
         ConfigurationError: with every problem that was found.
     """
-    given, problems = _collect(os.environ if environment is None else environment, folder or Path.cwd())
-    problems += _check_names(given)
+    return _checked(*_collect(os.environ if environment is None else environment, (folder or Path.cwd()) / ".env"))
+
+
+def configuration_named(name: str) -> Configuration:
+    """The configuration of another installation: a profile by its name, or a file with settings in the form of `.env`.
+    The environment of this process has no part in it.
+
+    Raises:
+        ConfigurationError: with every problem that was found.
+    """
+    if name in PROFILES:
+        return _checked(*_collect({"FAULTMAVEN_PROFILE": name}, None))
+    file = Path(name)
+    if not file.is_file():
+        raise ConfigurationError(
+            [Problem(name, f"is neither a file with settings nor a profile ({', '.join(PROFILES)})")]
+        )
+    return _checked(*_collect({}, file))
+
+
+def _checked(given: Mapping[str, Given], problems: list[Problem]) -> Configuration:
+    problems = [*problems, *_check_names(given)]
     values = {VARIABLES[name]: item.value for name, item in given.items() if name in VARIABLES}
     try:
         settings = Settings.model_validate(values)
@@ -89,19 +109,21 @@ def load_configuration(environment: Mapping[str, str] | None = None, folder: Pat
     return Configuration(settings, {name: item.origin for name, item in given.items()})
 
 
-def _collect(environment: Mapping[str, str], folder: Path) -> tuple[dict[str, Given], list[Problem]]:
+def _collect(environment: Mapping[str, str], file: Path | None) -> tuple[dict[str, Given], list[Problem]]:
     problems: list[Problem] = []
-    file = folder / ".env"
     from_file: dict[str, str | None] = {}
-    if file.is_file():
+    if file is not None and file.is_file():
         try:
             from_file = dict(dotenv_values(file, interpolate=False, encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
-            problems.append(Problem(".env", f"the file {file} cannot be read ({error}); save it as UTF-8 text"))
+            problems.append(Problem(file.name, f"the file {file} cannot be read ({error}); save it as UTF-8 text"))
     own = {name: value for name, value in environment.items() if name in VARIABLES}
     own |= {name: value for name, value in environment.items() if name.startswith("FAULTMAVEN_")}
     own |= {name: value for name, value in environment.items() if name not in own and _resembles(name, cutoff=0.9)}
-    layers: list[tuple[str, Mapping[str, str | None]]] = [("environment", own), (".env", from_file)]
+    layers: list[tuple[str, Mapping[str, str | None]]] = [
+        ("environment", own),
+        (file.name if file else "file", from_file),
+    ]
     profile = next(
         (layer["FAULTMAVEN_PROFILE"] for _, layer in layers if layer.get("FAULTMAVEN_PROFILE")), "singlenode"
     )

@@ -18,8 +18,10 @@ from adapters.markdown.documents import read_folder
 from application.doctor import Doctor, Finding, Verdict
 from application.knowledge import KnowledgeService, SourceDocument
 from application.operations import Operations
+from application.transfer.migrator import MergeRule, Progress
+from application.transfer.system import SystemMigrator
 from application.users import UserService
-from bootstrap.configuration import Configuration, load_configuration
+from bootstrap.configuration import Configuration, configuration_named, load_configuration
 from bootstrap.data_folder import held, holder_of
 from bootstrap.errors import BackendsUnusable, DataFolderInUse
 from bootstrap.logging import configure_logging
@@ -124,6 +126,18 @@ class ProcessRuntime(Runtime):
         except BackendsUnusable as error:
             findings += [Finding(f"{choice}: open", Verdict.PROBLEM, reason) for choice, reason in error.problems]
         return findings
+
+    @asynccontextmanager
+    async def migration(
+        self, source: str | None, target: str, *, merge: MergeRule | None, on_progress: Progress
+    ) -> AsyncIterator[SystemMigrator]:
+        """See `Runtime`."""
+        from bootstrap.moving import opened_migration
+
+        mine = self._settings if source is None else configuration_named(source).settings
+        theirs = configuration_named(target).settings
+        async with opened_migration(mine, theirs, merge=merge, on_progress=on_progress) as migrator:
+            yield migrator
 
     @asynccontextmanager
     async def _shared_records(self, purpose: str) -> AsyncIterator[Records]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from adapters.cli import cases, config, knowledge, users
+from adapters.cli import cases, config, knowledge, migrate, users
 from adapters.cli.output import Json, coloured, console, print_json, print_table
 from adapters.cli.runtime import Runtime
 from application.doctor import Verdict
@@ -38,6 +38,7 @@ def create_cli(runtime: Runtime) -> typer.Typer:
         ("user", "The accounts.", users.register),
         ("knowledge", "Runbooks and other documents.", knowledge.register),
         ("case", "The cases of everybody, for the operator of the machine.", cases.register),
+        ("migrate", "Move everything to other stores, and prove that nothing is missing.", migrate.register),
     ):
         group = typer.Typer(help=about, no_args_is_help=True)
         register(group, runtime)

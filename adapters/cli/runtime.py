@@ -8,6 +8,8 @@ from typing import Protocol
 from application.doctor import Finding
 from application.knowledge import KnowledgeService, SourceDocument
 from application.operations import Operations
+from application.transfer.migrator import MergeRule, Progress
+from application.transfer.system import SystemMigrator
 from application.users import UserService
 
 
@@ -36,4 +38,12 @@ class Runtime(Protocol):
 
     async def doctor(self, *, deep: bool) -> list[Finding]:
         """The findings about this installation; also beside a running server."""
+        ...
+
+    def migration(
+        self, source: str | None, target: str, *, merge: MergeRule | None, on_progress: Progress
+    ) -> AbstractAsyncContextManager[SystemMigrator]:
+        """The migration between two installations, each named by a profile or a file with settings; None is this one.
+        Not beside a server that runs on local stores.
+        """
         ...
