@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
-from domain.case import Case
-
 
 @runtime_checkable
 class SupportsHealth(Protocol):
@@ -36,19 +34,6 @@ class SupportsSweep(Protocol):
 
     async def sweep(self) -> int:
         """Remove what has expired; returns how many values that were."""
-        ...
-
-
-@runtime_checkable
-class SupportsBulk(Protocol):
-    """Can insert many cases at once."""
-
-    async def save_many(self, cases: Sequence[Case]) -> None:
-        """Insert all the cases, or none, as they are (version included) but without messages, which are added after.
-
-        Raises:
-            Conflict: a case exists already, or stands twice among them.
-        """
         ...
 
 

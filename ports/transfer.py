@@ -8,7 +8,7 @@ that was killed goes on where it stood.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
@@ -38,6 +38,21 @@ def check_checkpoint(name: str, text: str | None = None) -> None:
         check_storable(text)
         if len(text.encode()) > MAX_CHECKPOINT_BYTES:
             raise InvalidInput(f"a checkpoint may have {MAX_CHECKPOINT_BYTES} bytes in UTF-8, not {len(text.encode())}")
+
+
+def check_put(kind: str, values: Iterable[tuple[str, int]]) -> None:
+    """Refuse ids and versions that cannot be put together.
+
+    Raises:
+        InvalidInput: an id stands twice, or a version is 0: such a value was never stored.
+    """
+    ids = set()
+    for key, version in values:
+        if version == 0:
+            raise InvalidInput(f"{kind} {key!r} has version 0, as only one that was never stored has")
+        if key in ids:
+            raise InvalidInput(f"{kind} {key!r} stands twice among those to be stored")
+        ids.add(key)
 
 
 @runtime_checkable

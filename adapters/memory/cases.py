@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -18,8 +19,9 @@ from domain.message import Message
 from domain.status import CaseStatus
 from domain.values import check_storable, search_text
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
-from ports.errors import AlreadyExists, Conflict
+from ports.errors import AlreadyExists, Conflict, NotFound
 from ports.paging import Page, check_page
+from ports.transfer import SupportsCaseTransfer, check_put
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
@@ -70,6 +72,36 @@ class _Tables:
             self.cases[case.case_id] = _Row(case, search_text(case.title), search_text(case.description))
         return case
 
+    def put_row(self, row: _Row) -> None:
+        """Keep a case as it is, unless the same or a higher version is there."""
+        case = row.case
+        known = self.cases.get(case.case_id)
+        if known is None:
+            self.cases[case.case_id] = _Row(case.model_copy(update={"message_count": 0}), row.title, row.description)
+            return
+        activity = max(known.case.last_activity_at, case.last_activity_at)
+        if case.version > known.case.version:
+            changes = {"message_count": known.case.message_count, "last_activity_at": activity}
+            self.cases[case.case_id] = _Row(case.model_copy(update=changes), row.title, row.description)
+        elif activity > known.case.last_activity_at:
+            self.put(known.case.model_copy(update={"last_activity_at": activity}))
+
+    def append(self, row: _Row, lines: Sequence[_Line]) -> None:
+        """Append messages that no case has."""
+        case = row.case
+        for position, line in enumerate(lines, start=case.message_count):
+            self.messages[case.case_id, position] = line
+            self.case_of_message[line.message.message_id] = case.case_id
+        latest = max(line.message.created_at for line in lines)
+        self.put(
+            case.model_copy(
+                update={
+                    "message_count": case.message_count + len(lines),
+                    "last_activity_at": max(case.last_activity_at, latest),
+                }
+            )
+        )
+
     def remove(self, case_id: str) -> bool:
         row = self.cases.pop(case_id, None)
         if row is None:
@@ -80,7 +112,7 @@ class _Tables:
         return True
 
 
-class InMemoryCaseRepository(InMemoryCheckpoints, CaseRepository):
+class InMemoryCaseRepository(InMemoryCheckpoints, SupportsCaseTransfer, CaseRepository):
     """Hands out the very objects that were saved: they are immutable."""
 
     def __init__(self) -> None:
@@ -106,17 +138,22 @@ class InMemoryCaseRepository(InMemoryCheckpoints, CaseRepository):
             )
         )
 
-    async def save_many(self, cases: Sequence[Case]) -> None:
-        """See `ports.capabilities.SupportsBulk`."""
+    async def put_many(self, cases: Sequence[Case]) -> None:
+        """See `ports.transfer.SupportsCaseTransfer`."""
+        check_put("case", ((case.case_id, case.version) for case in cases))
+        # Folding the texts takes a while, during which others can go on.
+        rows = await asyncio.to_thread(_rows, cases)
         tables = await self._transactions.writable()
-        batch: dict[str, Case] = {}
-        for case in cases:
-            row = tables.cases.get(case.case_id)
-            if known := row.case if row else batch.get(case.case_id):
-                raise Conflict("case", case.case_id, 0, known.version)
-            batch[case.case_id] = case
-        for case in cases:
-            tables.put(case.model_copy(update={"message_count": 0}))
+        for row in rows:
+            tables.put_row(row)
+
+    async def add_messages(self, messages: Sequence[Message]) -> None:
+        """See `ports.transfer.SupportsCaseTransfer`."""
+        lines = await asyncio.to_thread(_lines, messages)
+        tables = await self._transactions.writable()
+        fresh = _fresh_lines(lines, tables)
+        for case_id, more in fresh.items():
+            tables.append(tables.cases[case_id], more)
 
     async def get(self, case_id: str) -> Case | None:
         """See `CaseRepository`."""
@@ -166,17 +203,7 @@ class InMemoryCaseRepository(InMemoryCheckpoints, CaseRepository):
             if owner != message.case_id:
                 raise AlreadyExists("message", "message_id")
             return True
-        case = row.case
-        tables.messages[case.case_id, case.message_count] = _Line(message, search_text(message.content))
-        tables.case_of_message[message.message_id] = case.case_id
-        tables.put(
-            case.model_copy(
-                update={
-                    "message_count": case.message_count + 1,
-                    "last_activity_at": max(case.last_activity_at, message.created_at),
-                }
-            )
-        )
+        tables.append(row, [_Line(message, search_text(message.content))])
         return True
 
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
@@ -261,6 +288,37 @@ class InMemoryCaseRepository(InMemoryCheckpoints, CaseRepository):
 
     async def _checkpoints_to_write(self) -> MutableMapping[str, str]:
         return (await self._transactions.writable()).checkpoints
+
+
+def _rows(cases: Sequence[Case]) -> list[_Row]:
+    return [_Row(case, search_text(case.title), search_text(case.description)) for case in cases]
+
+
+def _lines(messages: Sequence[Message]) -> list[_Line]:
+    return [_Line(message, search_text(message.content)) for message in messages]
+
+
+def _fresh_lines(lines: Sequence[_Line], tables: _Tables) -> dict[str, list[_Line]]:
+    """The messages that are not there yet, by case.
+
+    Raises:
+        NotFound: a case does not exist.
+        AlreadyExists: a message belongs to another case.
+    """
+    for case_id in dict.fromkeys(line.message.case_id for line in lines):
+        if case_id not in tables.cases:
+            raise NotFound("case", case_id)
+    fresh: dict[str, list[_Line]] = {}
+    owners: dict[str, str] = {}
+    for line in lines:
+        message = line.message
+        owner = tables.case_of_message.get(message.message_id) or owners.get(message.message_id)
+        if owner is None:
+            owners[message.message_id] = message.case_id
+            fresh.setdefault(message.case_id, []).append(line)
+        elif owner != message.case_id:
+            raise AlreadyExists("message", "message_id")
+    return fresh
 
 
 def _matches(case: Case, wanted: CaseFilter) -> bool:

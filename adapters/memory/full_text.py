@@ -23,9 +23,9 @@ class FullTextIndex:
         self._lengths: dict[str, int] = {}
         self._total_length = 0
 
-    def add(self, chunk: Chunk) -> None:
-        """Index a chunk that is not in the index."""
-        counts = Counter(_terms_of(chunk))
+    def add(self, chunk: Chunk, counts: Counter[str] | None = None) -> None:
+        """Index a chunk that is not in the index. Who has its `term_counts` already gives them."""
+        counts = term_counts(chunk) if counts is None else counts
         for term, count in counts.items():
             self._occurrences.setdefault(term, {})[chunk.chunk_id] = count
         self._lengths[chunk.chunk_id] = counts.total()
@@ -51,6 +51,11 @@ class FullTextIndex:
                 weight = count * (K1 + 1) / (count + K1 * (1 - B + B * relative_length))
                 found[chunk_id] = found.get(chunk_id, 0.0) + idf * weight
         return found
+
+
+def term_counts(chunk: Chunk) -> Counter[str]:
+    """The terms of a chunk and how often each one occurs."""
+    return Counter(_terms_of(chunk))
 
 
 def _terms_of(chunk: Chunk) -> Sequence[str]:

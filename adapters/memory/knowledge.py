@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
 from adapters.memory.checkpoints import InMemoryCheckpoints
-from adapters.memory.full_text import FullTextIndex
+from adapters.memory.full_text import FullTextIndex, term_counts
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict, StorageUnavailable
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
+from ports.transfer import SupportsDocumentTransfer, check_put
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-class InMemoryKnowledgeRepository(InMemoryCheckpoints, KnowledgeRepository):
+class InMemoryKnowledgeRepository(InMemoryCheckpoints, SupportsDocumentTransfer, KnowledgeRepository):
     """Keeps documents, chunks and index in step: each write is one step that no other task can see half of."""
 
     def __init__(self) -> None:
@@ -38,16 +41,27 @@ class InMemoryKnowledgeRepository(InMemoryCheckpoints, KnowledgeRepository):
             raise Conflict("document", key, document.version, actual)
         if (source := _source(document)) and self._by_source.get(source, key) != key:
             raise AlreadyExists("document", "source_key")
-        self._remove(key)
         saved = document.model_copy(update={"version": document.version + 1})
-        self._documents[key] = saved
-        if source:
-            self._by_source[source] = key
-        self._chunks_of[key] = tuple(sorted(chunks, key=lambda chunk: chunk.position))
-        for chunk in chunks:
-            self._chunks[chunk.chunk_id] = chunk
-            self._index.add(chunk)
+        self._put(saved, [(chunk, term_counts(chunk)) for chunk in chunks])
         return saved
+
+    async def put_many(self, documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> None:
+        """See `ports.transfer.SupportsDocumentTransfer`."""
+        check_put("document", ((document.document_id, document.version) for document, _ in documents))
+        # Cutting long texts into terms takes a while, during which others can go on.
+        counted = await asyncio.to_thread(_with_counts, documents)
+        stored = self._open_documents()
+        newer = [
+            (document, chunks)
+            for document, chunks in counted
+            if document.document_id not in stored or stored[document.document_id].version < document.version
+        ]
+        self._check_free([document for document, _ in newer])
+        # All before the first is put: documents may have exchanged their source keys.
+        for document, _ in newer:
+            self._remove(document.document_id)
+        for document, chunks in newer:
+            self._put(document, chunks)
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """See `KnowledgeRepository`."""
@@ -134,6 +148,27 @@ class InMemoryKnowledgeRepository(InMemoryCheckpoints, KnowledgeRepository):
             raise StorageUnavailable("the in-memory knowledge store has been closed")
         return self._documents
 
+    def _check_free(self, documents: Sequence[KnowledgeDocument]) -> None:
+        """See that nothing beside these documents has their source keys, and no two of them the same."""
+        ids = {document.document_id for document in documents}
+        taken: set[tuple[str, str]] = set()
+        for document in documents:
+            if source := _source(document):
+                if source in taken or self._by_source.get(source, document.document_id) not in ids:
+                    raise AlreadyExists("document", "source_key")
+                taken.add(source)
+
+    def _put(self, document: KnowledgeDocument, chunks: Sequence[tuple[Chunk, Counter[str]]]) -> None:
+        key = document.document_id
+        self._remove(key)
+        self._documents[key] = document
+        if source := _source(document):
+            self._by_source[source] = key
+        self._chunks_of[key] = tuple(sorted((chunk for chunk, _ in chunks), key=lambda chunk: chunk.position))
+        for chunk, counts in chunks:
+            self._chunks[chunk.chunk_id] = chunk
+            self._index.add(chunk, counts)
+
     def _remove(self, document_id: str) -> bool:
         document = self._documents.pop(document_id, None)
         if document is None:
@@ -144,6 +179,12 @@ class InMemoryKnowledgeRepository(InMemoryCheckpoints, KnowledgeRepository):
             del self._chunks[chunk.chunk_id]
             self._index.remove(chunk)
         return True
+
+
+def _with_counts(
+    documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]],
+) -> list[tuple[KnowledgeDocument, list[tuple[Chunk, Counter[str]]]]]:
+    return [(document, [(chunk, term_counts(chunk)) for chunk in chunks]) for document, chunks in documents]
 
 
 def _source(document: KnowledgeDocument) -> tuple[str, str] | None:

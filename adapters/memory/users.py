@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 
@@ -10,12 +12,13 @@ from domain.user import User, fold_name
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict, StorageUnavailable
 from ports.paging import Page, check_page
+from ports.transfer import SupportsUserTransfer, check_put
 from ports.users import UserRepository
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-class InMemoryUserRepository(InMemoryCheckpoints, UserRepository):
+class InMemoryUserRepository(InMemoryCheckpoints, SupportsUserTransfer, UserRepository):
     """Keeps users under their id, their folded name and their folded address."""
 
     def __init__(self) -> None:
@@ -42,6 +45,26 @@ class InMemoryUserRepository(InMemoryCheckpoints, UserRepository):
         self._users[user.user_id] = saved
         self._by_username[username] = self._by_email[email] = user.user_id
         return saved
+
+    async def put_many(self, users: Sequence[User]) -> None:
+        """See `ports.transfer.SupportsUserTransfer`."""
+        check_put("user", ((user.user_id, user.version) for user in users))
+        # Folding the names takes a while, during which others can go on.
+        named = await asyncio.to_thread(_with_names, users)
+        stored = self._open_users()
+        newer = [
+            (user, username, email)
+            for user, username, email in named
+            if user.user_id not in stored or stored[user.user_id].version < user.version
+        ]
+        self._check_free(newer)
+        # All before the first is put: users may have exchanged their names.
+        for user, _, _ in newer:
+            if user.user_id in stored:
+                self._forget_names(stored[user.user_id])
+        for user, username, email in newer:
+            stored[user.user_id] = user
+            self._by_username[username] = self._by_email[email] = user.user_id
 
     async def get(self, user_id: str) -> User | None:
         """See `UserRepository`."""
@@ -97,9 +120,26 @@ class InMemoryUserRepository(InMemoryCheckpoints, UserRepository):
             raise StorageUnavailable("the in-memory user store has been closed")
         return self._users
 
+    def _check_free(self, users: Sequence[tuple[User, str, str]]) -> None:
+        """See that nobody beside these users has their names, and no two of them the same."""
+        ids = {user.user_id for user, _, _ in users}
+        usernames: set[str] = set()
+        emails: set[str] = set()
+        for user, username, email in users:
+            if username in usernames or self._by_username.get(username, user.user_id) not in ids:
+                raise AlreadyExists("user", "username")
+            if email in emails or self._by_email.get(email, user.user_id) not in ids:
+                raise AlreadyExists("user", "email")
+            usernames.add(username)
+            emails.add(email)
+
     def _forget_names(self, user: User) -> None:
         del self._by_username[fold_name(user.username)]
         del self._by_email[fold_name(user.email)]
+
+
+def _with_names(users: Sequence[User]) -> list[tuple[User, str, str]]:
+    return [(user, fold_name(user.username), fold_name(user.email)) for user in users]
 
 
 def _newest_first(user: User) -> tuple[timedelta, str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import (
     BindParameter,
+    Column,
     ColumnElement,
     Delete,
     Select,
@@ -66,6 +67,11 @@ def update_version(table: Table, key: ColumnElement[str]) -> Update:
 def delete_one(table: Table, key: ColumnElement[str]) -> Delete:
     """Delete the row whose ``key`` is ``:key``."""
     return delete(table).where(key == bindparam("key"))
+
+
+def delete_older(table: Table, key: Column[str]) -> Delete:
+    """Delete the row whose ``key`` is the parameter of that name if its version is lower than ``:version``."""
+    return delete(table).where(key == bindparam(key.name), table.c.version < bindparam("version"))
 
 
 def scan(key: ColumnElement[str], *row: ColumnElement[Any]) -> Select[Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -9,15 +10,17 @@ from functools import lru_cache, partial
 from itertools import starmap
 from typing import Any
 
-from sqlalchemy.dialects.sqlite import insert
+from sqlalchemy import ColumnElement, func
+from sqlalchemy.dialects.sqlite import Insert, insert
 
 from adapters.sql import statements
 from adapters.sql.documents import decode, encode
-from adapters.sql.rows import case_columns, case_from_row, filter_columns, message_columns
+from adapters.sql.rows import case_columns, case_from_row, filter_columns
 from adapters.sql.tables import case_messages, cases
 from adapters.sql.types import from_micros, to_micros
 from adapters.sqlite.database import atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
+from adapters.sqlite.messages import add_message, add_messages, get_messages, message_rows
 from adapters.sqlite.search import count_found_cases, page_of_found_cases, search_parameters
 from adapters.sqlite.sql import compile_sql
 from adapters.sqlite.store import SqliteStore
@@ -28,15 +31,26 @@ from domain.message import Message
 from domain.status import CaseStatus
 from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
-from ports.errors import AlreadyExists, Conflict, StorageCorrupt
+from ports.errors import Conflict, StorageCorrupt
 from ports.paging import Page, check_page
+from ports.transfer import SupportsCaseTransfer, check_put
 
 _CASE_COLUMNS = statements.columns_of(cases)
 _UPDATED_COLUMNS = [name for name in _CASE_COLUMNS if name not in ("case_id", "last_activity_at", "message_count")]
 _KEY = cases.c.case_id
 
+
+def _put() -> Insert:
+    """Insert a case as it is, or update it if the stored version is lower; its count of messages stays."""
+    put = insert(cases)
+    changes: dict[str, ColumnElement[Any]] = {name: put.excluded[name] for name in _UPDATED_COLUMNS}
+    changes["last_activity_at"] = func.max(cases.c.last_activity_at, put.excluded.last_activity_at)
+    return put.on_conflict_do_update(index_elements=[_KEY], set_=changes, where=put.excluded.version > cases.c.version)
+
+
 _GET = compile_sql(statements.select_case())
 _INSERT = compile_sql(insert(cases).on_conflict_do_nothing(index_elements=[_KEY]), _CASE_COLUMNS)
+_PUT = compile_sql(_put(), _CASE_COLUMNS)
 _UPDATE = compile_sql(statements.update_case(), _UPDATED_COLUMNS)
 _VERSION = compile_sql(statements.version_of(cases, _KEY))
 _DELETE = compile_sql(statements.delete_one(cases, _KEY))
@@ -44,12 +58,7 @@ _TOUCH = compile_sql(statements.touch_case())
 _SCAN = compile_sql(statements.scan(_KEY, *statements.CASE_ROW))
 _EXPIRED = compile_sql(statements.expired_cases())
 
-_CASE_OF_MESSAGE = compile_sql(statements.case_of_message())
-_COUNT_MESSAGE = compile_sql(statements.count_message())
-_INSERT_MESSAGE = compile_sql(insert(case_messages), statements.columns_of(case_messages))
 _MISCOUNTED = compile_sql(statements.miscounted_cases())
-_MESSAGES = compile_sql(statements.page_of_messages())
-_MESSAGE_COUNT = compile_sql(statements.message_count())
 
 
 @lru_cache(maxsize=32)
@@ -62,20 +71,24 @@ def _searching(names: tuple[str, ...], short: tuple[bool, ...]) -> tuple[str, st
     return compile_sql(count_found_cases(names, short)), compile_sql(page_of_found_cases(names, short))
 
 
-class SqliteCaseRepository(SqliteStore, CaseRepository):
+class SqliteCaseRepository(SqliteStore, SupportsCaseTransfer, CaseRepository):
     """`CaseRepository` on a `SqliteDatabase`, which several repositories may share."""
 
     async def save(self, case: Case) -> Case:
         """Insert or update, in one statement."""
         return await self._database.write(_save, case)
 
-    async def save_many(self, cases: Sequence[Case]) -> None:
-        """Insert all the cases in one transaction, as they are; their messages are appended afterwards.
+    async def put_many(self, cases: Sequence[Case]) -> None:
+        """Insert or update in one transaction."""
+        check_put("case", ((case.case_id, case.version) for case in cases))
+        # Making documents takes a while, during which other writers can go on.
+        rows = await asyncio.to_thread(_put_rows, cases)
+        await self._database.write(_put_many, rows)
 
-        Raises:
-            Conflict: one of the cases is there already; none was inserted.
-        """
-        await self._database.write(_save_many, cases)
+    async def add_messages(self, messages: Sequence[Message]) -> None:
+        """Append in one transaction; each case's own row counts its messages."""
+        rows = await asyncio.to_thread(message_rows, messages)
+        await self._database.write(add_messages, rows)
 
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""
@@ -111,13 +124,13 @@ class SqliteCaseRepository(SqliteStore, CaseRepository):
 
     async def add_message(self, message: Message) -> bool:
         """Append with the next number of the case, which the case's own row counts."""
-        return await self._database.write(_add_message, message)
+        return await self._database.write(add_message, message)
 
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """A page of the messages."""
         check_page(limit, offset)
         check_storable(case_id)
-        return await self._database.read(_get_messages, case_id, limit, offset)
+        return await self._database.read(get_messages, case_id, limit, offset)
 
     async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
         """Move the last activity forward."""
@@ -193,13 +206,15 @@ def _save(connection: sqlite3.Connection, case: Case) -> Case:
     raise Conflict("case", case.case_id, expected, stored[0] if stored else None)
 
 
-def _save_many(connection: sqlite3.Connection, cases: Sequence[Case]) -> None:
-    rows = [_row(case.model_copy(update={"message_count": 0})) for case in cases]
+def _put_rows(cases: Sequence[Case]) -> list[dict[str, Any]]:
+    return [_row(case.model_copy(update={"message_count": 0})) for case in cases]
+
+
+def _put_many(connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> None:
     with atomic(connection):
-        for row in rows:
-            if connection.execute(_INSERT, row).rowcount != 1:
-                (stored,) = connection.execute(_VERSION, {"key": row["case_id"]}).fetchone()
-                raise Conflict("case", row["case_id"], 0, stored)
+        if connection.executemany(_PUT, rows).rowcount < len(rows):
+            touched = [{"case_id": row["case_id"], "activity": row["last_activity_at"]} for row in rows]
+            connection.executemany(_TOUCH, touched)
 
 
 def _get(connection: sqlite3.Connection, case_id: str) -> Case | None:
@@ -218,31 +233,6 @@ def _page(
 
 def _delete(connection: sqlite3.Connection, case_id: str) -> bool:
     return connection.execute(_DELETE, {"key": case_id}).rowcount == 1
-
-
-def _add_message(connection: sqlite3.Connection, message: Message) -> bool:
-    document, digest = encode(message)
-    row = {**message_columns(message, to_micros), "document_sha256": digest, "document": document}
-    with atomic(connection):
-        owner = connection.execute(_CASE_OF_MESSAGE, row).fetchone()
-        if owner:
-            if owner[0] == message.case_id:
-                return True
-            if connection.execute(_VERSION, {"key": message.case_id}).fetchone():
-                raise AlreadyExists("message", "message_id")
-            return False
-        counted = connection.execute(_COUNT_MESSAGE, row).fetchone()
-        if not counted:
-            return False
-        connection.execute(_INSERT_MESSAGE, {**row, "seq": counted[0]})
-    return True
-
-
-def _get_messages(connection: sqlite3.Connection, case_id: str, limit: int, offset: int) -> Page[Message]:
-    with snapshot(connection):
-        counted = connection.execute(_MESSAGE_COUNT, {"key": case_id}).fetchone()
-        rows = connection.execute(_MESSAGES, {"key": case_id, "limit": limit, "offset": offset}).fetchall()
-    return Page(tuple(decode(Message, *row) for row in rows), counted[0] if counted else 0)
 
 
 def _touch(connection: sqlite3.Connection, case_id: str, at: datetime) -> bool:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, bindparam, column, delete, func, literal_column, or_, select, table
+from sqlalchemy import ColumnElement, bindparam, column, delete, func, literal_column, or_, select, table
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
@@ -20,13 +20,14 @@ from adapters.sql.types import to_micros
 from adapters.sqlite.database import atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import matches, quoted
-from adapters.sqlite.sql import compile_sql
+from adapters.sqlite.sql import compile_sql, one_of
 from adapters.sqlite.store import SqliteStore
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
+from ports.transfer import SupportsDocumentTransfer, check_put
 
 _KEY = knowledge_documents.c.document_id
 _COLUMNS = statements.columns_of(knowledge_documents)
@@ -35,19 +36,14 @@ _CHUNK = (knowledge_chunks.c.document_sha256, knowledge_chunks.c.document)
 _FTS = table("knowledge_chunks_fts", column("rowid"))
 
 
-def _one_of(values: str) -> Select[Any]:
-    """The elements of a JSON list, so that one statement serves any number of values."""
-    return select(func.json_each(bindparam(values)).table_valued("value").c.value)
-
-
 def _of_type() -> ColumnElement[bool]:
     return or_(
         func.json_array_length(bindparam("types")) == literal_column("0"),
-        knowledge_documents.c.document_type.in_(_one_of("types")),
+        knowledge_documents.c.document_type.in_(one_of("types")),
     )
 
 
-_IN_SCOPE = (knowledge_documents.c.scope_key.in_(_one_of("scopes")), _of_type())
+_IN_SCOPE = (knowledge_documents.c.scope_key.in_(one_of("scopes")), _of_type())
 _SCORE = -func.bm25(literal_column("knowledge_chunks_fts"))
 
 _GET = compile_sql(statements.stored(knowledge_documents, _KEY))
@@ -62,6 +58,7 @@ _UPDATE = compile_sql(
     statements.update_version(knowledge_documents, _KEY).prefix_with("OR IGNORE"),
     [name for name in _COLUMNS if name != "document_id"],
 )
+_DELETE_OLDER = compile_sql(statements.delete_older(knowledge_documents, _KEY))
 _DELETE = compile_sql(statements.delete_one(knowledge_documents, _KEY))
 _COUNT = compile_sql(select(func.count()).select_from(knowledge_documents).where(*_IN_SCOPE))
 _PAGE = compile_sql(
@@ -79,7 +76,7 @@ _CHUNKS_OF = compile_sql(
     select(*_CHUNK).where(knowledge_chunks.c.document_id == bindparam("key")).order_by(knowledge_chunks.c.position)
 )
 _CHUNKS = compile_sql(
-    select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id.in_(_one_of("ids")))
+    select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id.in_(one_of("ids")))
 )
 _SEARCH = compile_sql(
     select(_SCORE.label("score"), *_CHUNK)
@@ -93,7 +90,7 @@ _SEARCH = compile_sql(
 )
 
 
-class SqliteKnowledgeRepository(SqliteStore, KnowledgeRepository):
+class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, KnowledgeRepository):
     """`KnowledgeRepository` on a `SqliteDatabase`, which several repositories may share."""
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
@@ -101,6 +98,12 @@ class SqliteKnowledgeRepository(SqliteStore, KnowledgeRepository):
         # Cutting a long text into terms takes a while, during which other writers can go on.
         rows = await asyncio.to_thread(_chunk_rows, chunks)
         return await self._database.write(_save, document, rows)
+
+    async def put_many(self, documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> None:
+        """Insert or replace documents and chunks in one transaction."""
+        check_put("document", ((document.document_id, document.version) for document, _ in documents))
+        rows = await asyncio.to_thread(_put_rows, documents)
+        await self._database.write(_put_many, rows)
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """The document, or None."""
@@ -178,6 +181,17 @@ def _is_term(term: str) -> bool:
     return term != "" and all(character.isalnum() or not character.isascii() for character in term)
 
 
+def _document_row(document: KnowledgeDocument) -> dict[str, Any]:
+    text, digest = encode(document)
+    return {**document_columns(document, to_micros), "document_sha256": digest, "document": text}
+
+
+def _put_rows(
+    documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]],
+) -> list[tuple[dict[str, Any], list[dict[str, Any]]]]:
+    return [(_document_row(document), _chunk_rows(chunks)) for document, chunks in documents]
+
+
 def _chunk_rows(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
     rows = []
     for chunk in chunks:
@@ -194,15 +208,8 @@ def _save(
 ) -> KnowledgeDocument:
     expected = document.version
     saved = document.model_copy(update={"version": expected + 1})
-    text, digest = encode(saved)
     key = {"key": saved.document_id}
-    row = {
-        **key,
-        **document_columns(saved, to_micros),
-        "expected": expected,
-        "document_sha256": digest,
-        "document": text,
-    }
+    row = {**key, **_document_row(saved), "expected": expected}
     with atomic(connection):
         if connection.execute(_UPDATE if expected else _INSERT, row).rowcount != 1:
             stored = connection.execute(_VERSION, key).fetchone()
@@ -212,6 +219,19 @@ def _save(
         connection.execute(_DELETE_CHUNKS, key)
         connection.executemany(_INSERT_CHUNK, chunk_rows)
     return saved
+
+
+def _put_many(
+    connection: sqlite3.Connection, documents: Sequence[tuple[dict[str, Any], Sequence[dict[str, Any]]]]
+) -> None:
+    with atomic(connection):
+        # All before the first is inserted: documents may have exchanged their source keys.
+        connection.executemany(_DELETE_OLDER, [row for row, _ in documents])
+        for row, chunk_rows in documents:
+            if connection.execute(_INSERT, row).rowcount == 1:
+                connection.executemany(_INSERT_CHUNK, chunk_rows)
+            elif not connection.execute(_VERSION, {"key": row["document_id"]}).fetchone():
+                raise AlreadyExists("document", "source_key")
 
 
 def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -> KnowledgeDocument | None:

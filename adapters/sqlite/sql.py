@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.sql import ClauseElement
 
@@ -21,3 +23,8 @@ def compile_sql(statement: ClauseElement, columns: Iterable[str] | None = None) 
     if fixed:
         raise ValueError(f"a value is bound into the statement instead of a named parameter: {fixed}")
     return str(compiled)
+
+
+def one_of(values: str) -> Select[Any]:
+    """The elements of the JSON list ``:values``, so that one statement serves any number of values."""
+    return select(func.json_each(bindparam(values)).table_valued("value").c.value)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +16,7 @@ from adapters.sql.documents import decode, encode
 from adapters.sql.rows import user_columns
 from adapters.sql.tables import users
 from adapters.sql.types import to_micros
-from adapters.sqlite.database import snapshot
+from adapters.sqlite.database import atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.sql import compile_sql
 from adapters.sqlite.store import SqliteStore
@@ -23,6 +24,7 @@ from domain.user import User, fold_name
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
+from ports.transfer import SupportsUserTransfer, check_put
 from ports.users import UserRepository
 
 _COLUMNS = statements.columns_of(users)
@@ -39,6 +41,7 @@ _UPDATE = compile_sql(
 )
 _VERSION = compile_sql(statements.version_of(users, _KEY))
 _ID_OF_USERNAME = compile_sql(select(_KEY).where(users.c.username_folded == bindparam("key")))
+_DELETE_OLDER = compile_sql(statements.delete_older(users, _KEY))
 _DELETE = compile_sql(statements.delete_one(users, _KEY))
 _COUNT = compile_sql(select(func.count()).select_from(users))
 _PAGE = compile_sql(
@@ -50,12 +53,18 @@ _PAGE = compile_sql(
 _SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
 
 
-class SqliteUserRepository(SqliteStore, UserRepository):
+class SqliteUserRepository(SqliteStore, SupportsUserTransfer, UserRepository):
     """`UserRepository` on a `SqliteDatabase`, which several repositories may share."""
 
     async def save(self, user: User) -> User:
         """Insert or update, in one statement."""
         return await self._database.write(_save, user)
+
+    async def put_many(self, users: Sequence[User]) -> None:
+        """Insert or replace in one transaction."""
+        check_put("user", ((user.user_id, user.version) for user in users))
+        rows = await asyncio.to_thread(_put_rows, users)
+        await self._database.write(_put_many, rows)
 
     async def get(self, user_id: str) -> User | None:
         """The user, or None."""
@@ -115,8 +124,26 @@ def _save(connection: sqlite3.Connection, user: User) -> User:
     stored = connection.execute(_VERSION, {"key": user.user_id}).fetchone()
     if (stored[0] if stored else 0) != expected:
         raise Conflict("user", user.user_id, expected, stored[0] if stored else None)
+    raise _taken(connection, row)
+
+
+def _put_rows(users: Sequence[User]) -> list[dict[str, Any]]:
+    return [_row(user) for user in users]
+
+
+def _put_many(connection: sqlite3.Connection, rows: Sequence[dict[str, Any]]) -> None:
+    with atomic(connection):
+        # All before the first is inserted: users may have exchanged their names.
+        connection.executemany(_DELETE_OLDER, rows)
+        for row in rows:
+            inserted = connection.execute(_INSERT, row).rowcount == 1
+            if not inserted and not connection.execute(_VERSION, {"key": row["user_id"]}).fetchone():
+                raise _taken(connection, row)
+
+
+def _taken(connection: sqlite3.Connection, row: Mapping[str, Any]) -> AlreadyExists:
     named = connection.execute(_ID_OF_USERNAME, {"key": row["username_folded"]}).fetchone()
-    raise AlreadyExists("user", "username" if named and named[0] != user.user_id else "email")
+    return AlreadyExists("user", "username" if named and named[0] != row["user_id"] else "email")
 
 
 def _get(connection: sqlite3.Connection, sql: str, key: str) -> User | None:

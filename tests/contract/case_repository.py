@@ -8,12 +8,12 @@ from domain.errors import InvalidInput
 from ports.cases import CaseFilter, CaseRepository
 from ports.errors import StorageUnavailable
 from tests.builders import AT, a_case, a_full_case, a_message, an_id, later
-from tests.contract.cases.bulk import CaseBulkTests
 from tests.contract.cases.listing import CaseListingTests
 from tests.contract.cases.messages import CaseMessageTests
 from tests.contract.cases.saving import CaseSavingTests
 from tests.contract.cases.search import CaseSearchTests
 from tests.contract.cases.transactions import Abort, CaseTransactionTests, snapshot
+from tests.contract.cases.transfer import CasePutTests
 from tests.contract.data import UNSTORABLE_TEXTS
 from tests.contract.guard import ContractTests
 from tests.contract.transfer.checkpoints import CheckpointTests
@@ -23,7 +23,7 @@ Reopen = Callable[[], Awaitable[CaseRepository]]
 
 class CaseRepositoryContractTests(
     CaseSavingTests,
-    CaseBulkTests,
+    CasePutTests,
     CaseListingTests,
     CaseMessageTests,
     CaseSearchTests,

@@ -16,13 +16,19 @@ from tests.contract.knowledge.documents import KnowledgeDocumentTests
 from tests.contract.knowledge.lists import KnowledgeListTests
 from tests.contract.knowledge.samples import a_document, chunks
 from tests.contract.knowledge.search import KnowledgeSearchTests
+from tests.contract.knowledge.transfer import KnowledgePutTests
 from tests.contract.transfer.checkpoints import CheckpointTests
 
 Reopen = Callable[[], Awaitable[KnowledgeRepository]]
 
 
 class KnowledgeRepositoryContractTests(
-    KnowledgeDocumentTests, KnowledgeListTests, KnowledgeSearchTests, CheckpointTests, ContractTests
+    KnowledgeDocumentTests,
+    KnowledgePutTests,
+    KnowledgeListTests,
+    KnowledgeSearchTests,
+    CheckpointTests,
+    ContractTests,
 ):
     """A subclass provides the fixture ``repository``: an empty store of its own for each test.
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.storage_settings import StorageSettings
-from ports import capabilities
+from ports import capabilities, transfer
 from tests.contract.guard import ContractTests
 from tests.docs.registry import PORTS, Adapter, Port
 from tests.plugins.contract_table import ELSEWHERE
@@ -142,7 +142,8 @@ def _chosen(port: Port, adapter: Adapter) -> StorageSettings:
 
 def abilities() -> Iterable[type]:
     """The optional abilities."""
-    return [each for each in vars(capabilities).values() if getattr(each, "_is_runtime_protocol", False)]
+    known = {**vars(capabilities), **vars(transfer)}
+    return [each for each in known.values() if getattr(each, "_is_runtime_protocol", False)]
 
 
 def _quirks(tests: _Tests) -> Iterator[str]:

@@ -15,8 +15,9 @@ from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase, atomic
 from adapters.sqlite.sql import compile_sql
 from domain.case import Case
-from ports.capabilities import SupportsBulk, SupportsHealth, SupportsIntegrityCheck
+from ports.capabilities import SupportsHealth, SupportsIntegrityCheck
 from ports.errors import Conflict, StorageCorrupt, StorageFull, StorageUnavailable
+from ports.transfer import SupportsCaseTransfer
 from tests.builders import a_case, a_message, an_evidence, an_id, an_investigating_case, later
 
 PATIENCE = 20
@@ -48,7 +49,7 @@ async def test_abilities(repository: SqliteCaseRepository) -> None:
     """The repository is found to have its optional abilities."""
     assert isinstance(repository, SupportsHealth)
     assert isinstance(repository, SupportsIntegrityCheck)
-    assert isinstance(repository, SupportsBulk)
+    assert isinstance(repository, SupportsCaseTransfer)
     await repository.check_health()
 
 
