@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from heapq import nsmallest
+from typing import Any
 
 import numpy as np
 import orjson
 
+from adapters.chroma import checkpoints
 from adapters.chroma.server_client import ChromaServerClient
 from adapters.chroma.server_integrity import problems
 from adapters.chroma.server_options import ChromaServerOptions
@@ -20,6 +23,7 @@ from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import NotFound
 from ports.paging import check_page
+from ports.transfer import SupportsCheckpoints, check_checkpoint
 from ports.vectors import (
     EmbeddingSpace,
     Vector,
@@ -37,7 +41,7 @@ INLINE = 25_000
 """Up to so many components are checked at once, in a few milliseconds; more of them in a thread."""
 
 
-class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityCheck, Closeable):
+class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityCheck, SupportsCheckpoints, Closeable):
     """Keeps vectors in a collection that any number of processes may use at once.
 
     A batch is written as a whole or not at all. A call of several batches that breaks off in the middle leaves the
@@ -46,11 +50,19 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
     both.
     """
 
-    def __init__(self, client: ChromaServerClient, space: EmbeddingSpace, batch: int) -> None:
+    def __init__(
+        self,
+        client: ChromaServerClient,
+        checkpoints: ChromaServerClient,
+        space: EmbeddingSpace,
+        options: ChromaServerOptions,
+    ) -> None:
         """Made by `open`."""
         self._client = client
+        self._checkpoints = checkpoints
         self._space = space
-        self._batch = max(1, min(batch, WRITE_COMPONENTS // space.dimension))
+        self._location = options.location
+        self._batch = max(1, min(options.batch, WRITE_COMPONENTS // space.dimension))
         self._reader = ChromaServerReader(client, space.dimension)
         self._writing = asyncio.Lock()
 
@@ -62,13 +74,17 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
             InvalidInput: the collection belongs to another embedding space.
             StorageUnavailable: the server does not answer.
         """
-        client = ChromaServerClient(options, space, await asyncio.to_thread(options.tls_context))
+        tls = await asyncio.to_thread(options.tls_context)
+        client = ChromaServerClient(options, space, tls)
+        # Connects when it is needed for the first time.
+        beside = replace(options, collection=checkpoints.collection_of(options.collection))
+        notes = ChromaServerClient(beside, checkpoints.SPACE, tls)
         try:
             await client.resolve()
         except BaseException:
             await client.aclose()
             raise
-        return cls(client, space, options.batch)
+        return cls(client, notes, space, options)
 
     @staticmethod
     async def stored_space(options: ChromaServerOptions) -> EmbeddingSpace | None:
@@ -190,6 +206,26 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
                 return records
         return ()
 
+    @property
+    def location(self) -> str:
+        """The address of the server, tenant and database, and the collection."""
+        return self._location
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        """See `SupportsCheckpoints`."""
+        check_checkpoint(name)
+        found: dict[str, Any] = await self._checkpoints.read("get", {"ids": [name], "include": ["documents"]})
+        return (found["documents"][0] or "") if found["ids"] else None
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        """See `SupportsCheckpoints`."""
+        check_checkpoint(name, text)
+        async with self._writing:
+            if text is None:
+                await self._checkpoints.write("delete", to_body([name]))
+            else:
+                await self._checkpoints.write("upsert", to_body([name], [text], [checkpoints.VECTOR]))
+
     async def check_health(self) -> None:
         """Ask the server for something of the collection."""
         await self.count()
@@ -201,6 +237,7 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
     async def aclose(self) -> None:
         """See `Closeable`."""
         await self._client.aclose()
+        await self._checkpoints.aclose()
 
     async def _write(
         self,

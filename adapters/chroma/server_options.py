@@ -6,7 +6,7 @@ import re
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from domain.errors import InvalidInput
 
@@ -54,6 +54,15 @@ class ChromaServerOptions:
             raise InvalidInput(f"the time limit of Chroma is {self.seconds} s; accepted: up to {LONGEST_SECONDS:g}")
         if not 1 <= self.batch <= LARGEST_BATCH:
             raise InvalidInput(f"a batch for Chroma is {self.batch} records; accepted: 1 to {LARGEST_BATCH}")
+
+    @property
+    def location(self) -> str:
+        """The address of the collection, the same however the URL is written."""
+        parts = urlsplit(self.url)
+        host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        place = f"{parts.scheme}://{host}:{port}{parts.path.rstrip('/')}"
+        return f"chromadb:{place}/{quote(self.tenant, '')}/{quote(self.database, '')}#{self.collection}"
 
     def tls_context(self) -> ssl.SSLContext:
         """What certificates are checked with. Reads those that are trusted, if need be, which takes 20 ms or more.

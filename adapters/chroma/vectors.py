@@ -16,6 +16,7 @@ from domain.filter import Filter, MetadataValue
 from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth
 from ports.paging import check_page
+from ports.transfer import SupportsCheckpoints, check_checkpoint
 from ports.vectors import (
     EmbeddingSpace,
     Vector,
@@ -36,15 +37,16 @@ INLINE = 25_000
 _Row = tuple[str, str, dict[str, MetadataValue]]
 
 
-class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
+class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closeable):
     """Keeps vectors in a folder that belongs to one process at a time. A call of several batches that breaks off in the
     middle leaves the first ones; repeating it completes them.
     """
 
-    def __init__(self, process: ChromaProcess, space: EmbeddingSpace) -> None:
+    def __init__(self, process: ChromaProcess, space: EmbeddingSpace, location: str) -> None:
         """Made by `open`."""
         self._process = process
         self._space = space
+        self._location = location
         self._writing = asyncio.Lock()
 
     @classmethod
@@ -58,7 +60,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         options = {"collection": collection, "model_id": space.model_id, "dimension": space.dimension}
         process = ChromaProcess(folder, options)
         await process.start()
-        return cls(process, space)
+        return cls(process, space, f"chromadb:{await asyncio.to_thread(folder.resolve)}#{collection}")
 
     @staticmethod
     async def stored_space(folder: Path, collection: str) -> EmbeddingSpace | None:
@@ -142,6 +144,24 @@ class ChromaVectorStore(VectorStore, SupportsHealth, Closeable):
         check_page(limit)
         header = {"after": None if after is None else normalise_text(after), "limit": limit}
         return await self._records(*await self._process.call("scan", header))
+
+    @property
+    def location(self) -> str:
+        """The path of the folder, and the collection."""
+        return self._location
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        """See `SupportsCheckpoints`."""
+        check_checkpoint(name)
+        answer, _ = await self._process.call("read_checkpoint", {"name": name})
+        text: str | None = answer["text"]
+        return text
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        """See `SupportsCheckpoints`."""
+        check_checkpoint(name, text)
+        async with self._writing:
+            await self._process.call("write_checkpoint", {"name": name, "text": text}, writes=True)
 
     async def check_health(self) -> None:
         """Ask the engine something."""

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +22,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
+from adapters.chroma import checkpoints
 from adapters.chroma.catalogue import Catalogue
 from adapters.chroma.exact import distances, nearest
 from adapters.chroma.frames import pack, read
@@ -62,17 +64,30 @@ class Engine:
         # The types of its results are unions over everything that can be included; what comes back here is known.
         self._collection: Any
         client = chromadb.PersistentClient(path=str(folder), settings=Settings(anonymized_telemetry=False))
-        try:
-            self._collection = client.get_collection(collection, embedding_function=None)
-        except NotFoundError:
-            self._collection = client.create_collection(
-                collection,
-                metadata={"model_id": model_id, "dimension": dimension},
-                configuration={
-                    "hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
-                },
-                embedding_function=None,
+
+        def open_collection(name: str, model_id: str, dimension: int) -> Any:
+            try:
+                return client.get_collection(name, embedding_function=None)
+            except NotFoundError:
+                return client.create_collection(
+                    name,
+                    metadata={"model_id": model_id, "dimension": dimension},
+                    configuration={
+                        "hnsw": {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
+                    },
+                    embedding_function=None,
+                )
+
+        self._collection = open_collection(collection, model_id, dimension)
+        # Made when it is needed for the first time.
+        self._open_checkpoints: Callable[[], Any] = cache(
+            partial(
+                open_collection,
+                checkpoints.collection_of(collection),
+                checkpoints.SPACE.model_id,
+                checkpoints.SPACE.dimension,
             )
+        )
         found = self._collection.metadata or {}
         if (found.get("model_id"), found.get("dimension")) != (model_id, dimension):
             raise Refusal(
@@ -155,6 +170,24 @@ class Engine:
             return _nothing()
         found = self._collection.get(ids=near, include=["documents", "metadatas", "embeddings"])
         return _nearest(vector, found["ids"], found, wanted)
+
+    def read_checkpoint(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
+        """The text under a name, or None."""
+        # The lock is for making the collection.
+        with self._writing:
+            found = self._open_checkpoints().get(ids=[header["name"]], include=["documents"])
+        return {"text": (found["documents"][0] or "") if found["ids"] else None}, b""
+
+    def write_checkpoint(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
+        """Keep or remove the text under a name."""
+        name, text = header["name"], header["text"]
+        with self._writing:
+            collection = self._open_checkpoints()
+            if text is not None:
+                collection.upsert(ids=[name], embeddings=[list(checkpoints.VECTOR)], documents=[text])
+            elif collection.get(ids=[name], include=[])["ids"]:
+                collection.delete(ids=[name])
+        return {}, b""
 
     def _passing(self, condition: Filter) -> list[str]:
         """Ids of the records that pass. Chroma decides as far as it agrees with the definition."""
@@ -274,7 +307,8 @@ def main() -> None:
         return
     send({"number": number})
     operations: dict[str, Callable[[Mapping[str, Any], bytes], Answer]] = {
-        name: getattr(engine, name) for name in ("add", "delete", "get", "scan", "count", "query")
+        name: getattr(engine, name)
+        for name in ("add", "delete", "get", "scan", "count", "query", "read_checkpoint", "write_checkpoint")
     }
 
     def answer(header: dict[str, Any], floats: bytes) -> None:

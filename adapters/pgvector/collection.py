@@ -37,6 +37,14 @@ _CREATE_COLLECTIONS = """
         metric text NOT NULL
     )
 """
+_CREATE_CHECKPOINTS = """
+    CREATE TABLE vector_checkpoints (
+        collection text COLLATE "C",
+        name text COLLATE "C",
+        text text NOT NULL,
+        CONSTRAINT pk_vector_checkpoints PRIMARY KEY (collection, name)
+    )
+"""
 _CREATE_RECORDS = """
     CREATE TABLE {table} (
         id text COLLATE "C" CONSTRAINT {primary_key} PRIMARY KEY,
@@ -132,6 +140,8 @@ async def prepare(connection: Connection, collection: Collection, options: Postg
         await _prepare_extension(connection, options)
         if not await connection.fetchval(_EXISTS, "vector_collections"):
             await connection.execute(_CREATE_COLLECTIONS)
+        if not await connection.fetchval(_EXISTS, "vector_checkpoints"):
+            await connection.execute(_CREATE_CHECKPOINTS)
         found = await connection.fetchrow(_SPACE, collection.name)
         space = collection.space
         if found is None:

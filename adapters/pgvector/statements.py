@@ -14,6 +14,14 @@ from domain.filter import Filter
 EXACT_ROWS = 2_000
 """Up to so many records that pass a filter are compared one by one: as fast as the index, and complete."""
 
+READ_CHECKPOINT = Sql("SELECT text FROM vector_checkpoints WHERE collection = $1 AND name = $2", ("collection", "name"))
+WRITE_CHECKPOINT = Sql(
+    "INSERT INTO vector_checkpoints (collection, name, text) VALUES ($1, $2, $3)"
+    " ON CONFLICT (collection, name) DO UPDATE SET text = excluded.text",
+    ("collection", "name", "text"),
+)
+REMOVE_CHECKPOINT = Sql("DELETE FROM vector_checkpoints WHERE collection = $1 AND name = $2", ("collection", "name"))
+
 _WIDTH = 100
 """How many candidates a walk through the index keeps in view (``ef_search``); at least as many as are asked for."""
 _MAX_WIDTH = 1_000

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 
 import asyncpg
@@ -13,7 +14,13 @@ from pgvector import Vector as PgVector
 from adapters.pgvector.collection import Collection, find_space, prepare
 from adapters.pgvector.encoding import metadata_from_json, metadata_to_json, register_vectors
 from adapters.pgvector.integrity import find_problems
-from adapters.pgvector.statements import EXACT_ROWS, Statements
+from adapters.pgvector.statements import (
+    EXACT_ROWS,
+    READ_CHECKPOINT,
+    REMOVE_CHECKPOINT,
+    WRITE_CHECKPOINT,
+    Statements,
+)
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
 from adapters.postgres.pool import Connection
@@ -22,6 +29,7 @@ from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import NotFound
 from ports.paging import check_page
+from ports.transfer import SupportsCheckpoints, SupportsTransactions, check_checkpoint
 from ports.vectors import (
     EmbeddingSpace,
     Vector,
@@ -47,7 +55,9 @@ _INLINE_DISTANCES = 250_000
 _Row = tuple[str, str, str, PgVector]
 
 
-class PgVectorStore(VectorStore, SupportsHealth, SupportsIntegrityCheck, Closeable):
+class PgVectorStore(
+    VectorStore, SupportsHealth, SupportsIntegrityCheck, SupportsCheckpoints, SupportsTransactions, Closeable
+):
     """Keeps vectors in one table of a database. Each call that writes happens as a whole or not at all.
 
     A negative zero in metadata comes back as zero.
@@ -187,6 +197,30 @@ class PgVectorStore(VectorStore, SupportsHealth, SupportsIntegrityCheck, Closeab
             page = {"after": normalise_text(after), "limit": limit}
             rows = await self._database.read(self._statements.next_page, page)
         return await self._records(rows)
+
+    @property
+    def location(self) -> str:
+        """The address of the database, and the collection."""
+        return f"{self._database.options.location}#{self._collection.name}"
+
+    async def read_checkpoint(self, name: str) -> str | None:
+        """See `SupportsCheckpoints`."""
+        check_checkpoint(name)
+        rows = await self._database.read(READ_CHECKPOINT, {"collection": self._collection.name, "name": name})
+        return rows[0][0] if rows else None
+
+    async def write_checkpoint(self, name: str, text: str | None) -> None:
+        """See `SupportsCheckpoints`."""
+        check_checkpoint(name, text)
+        row = {"collection": self._collection.name, "name": name}
+        if text is None:
+            _ = await self._database.write(REMOVE_CHECKPOINT, row)
+        else:
+            _ = await self._database.write(WRITE_CHECKPOINT, {**row, "text": text})
+
+    def begin_transaction(self) -> AbstractAsyncContextManager[None]:
+        """A transaction of this task on the connection pool of the store."""
+        return self._database.transaction()
 
     async def check_health(self) -> None:
         """See `SupportsHealth`."""

@@ -15,7 +15,9 @@ import pytest
 from ports.blobs import BlobInfo, BlobStore
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck
 from ports.errors import InvalidInput, NotFound, StorageUnavailable
+from ports.transfer import SupportsCheckpoints
 from tests.contract.guard import ContractTests
+from tests.contract.transfer.checkpoints import DurableCheckpointTests, OpenCheckpointTests
 
 Reopen = Callable[[], Awaitable[BlobStore]]
 
@@ -74,10 +76,22 @@ async def scan_keys(store: BlobStore, prefix: str = "", after: str | None = None
     return [info.key for info in await store.scan(prefix=prefix, after=after, limit=limit)]
 
 
-class BlobStoreContractTests(ContractTests):
+class BlobStoreContractTests(OpenCheckpointTests, ContractTests):
     """Raw bytes under a key."""
 
     contract = "BlobStore"
+
+    @pytest.fixture
+    def content(self, store: BlobStore) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return store
+
+    @pytest.fixture
+    def close(self, store: BlobStore) -> Callable[[], Awaitable[None]]:
+        """Let go of the store."""
+        if not isinstance(store, Closeable):
+            pytest.skip("nothing is held open")
+        return store.aclose
 
     @pytest.mark.parametrize("size", SIZES)
     async def test_put_and_open(self, store: BlobStore, size: int) -> None:
@@ -285,6 +299,19 @@ class BlobStoreContractTests(ContractTests):
         await put_all(store, KEYS_IN_ORDER)
         assert list(await store.check_integrity()) == []
 
+    async def test_checkpoints_are_no_blobs(self, store: BlobStore) -> None:
+        """Nothing that lists or removes blobs meets them."""
+        if not isinstance(store, SupportsCheckpoints):
+            pytest.skip("the adapter keeps no checkpoints")
+        await store.write_checkpoint("copy", "text")
+        assert await store.scan() == ()
+        assert await store.stat("copy") is None
+        assert await store.delete("copy") is False
+        await store.put("copy", pieces(b"data"))
+        assert await scan_keys(store) == ["copy"]
+        assert await store.delete("copy") is True
+        assert await store.read_checkpoint("copy") == "text"
+
     async def test_closing_twice_does_nothing_and_use_afterwards_is_an_error(self, store: BlobStore) -> None:
         if not isinstance(store, Closeable):
             pytest.skip("nothing is held open")
@@ -303,10 +330,15 @@ class BlobStoreContractTests(ContractTests):
                 await operation
 
 
-class DurableBlobStoreContractTests(ContractTests):
+class DurableBlobStoreContractTests(DurableCheckpointTests, ContractTests):
     """Blobs outlive the process. The fixture ``reopen`` closes ``store`` and opens another one on the same data."""
 
     contract = "BlobStore, durable"
+
+    @pytest.fixture
+    def content(self, store: BlobStore) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        return store
 
     async def test_blobs_survive(self, store: BlobStore, reopen: Reopen) -> None:
         await put_all(store, KEYS_IN_ORDER)

@@ -7,8 +7,10 @@ import pytest
 from domain.filter import parse_filter
 from ports.capabilities import Closeable
 from ports.errors import StorageUnavailable
+from ports.transfer import SupportsCheckpoints, SupportsTransactions
 from ports.vectors import VectorStore
 from tests.contract.guard import ContractTests
+from tests.contract.transfer.checkpoints import CheckpointTests
 from tests.contract.vectors.data import a_record, a_vector, clusters, everything, ids, put, put_matrix
 from tests.contract.vectors.filtering import VectorFilterTests
 from tests.contract.vectors.searching import VectorScanTests, VectorSearchTests
@@ -18,7 +20,13 @@ Reopen = Callable[[], Awaitable[VectorStore]]
 
 
 class VectorStoreContractTests(
-    VectorWritingTests, VectorChangingTests, VectorSearchTests, VectorScanTests, VectorFilterTests, ContractTests
+    VectorWritingTests,
+    VectorChangingTests,
+    VectorSearchTests,
+    VectorScanTests,
+    VectorFilterTests,
+    CheckpointTests,
+    ContractTests,
 ):
     """A subclass provides the fixture ``store``: an empty store in `tests.contract.vectors.data.SPACE`.
 
@@ -32,6 +40,18 @@ class VectorStoreContractTests(
     def separate(self, store: VectorStore) -> VectorStore:
         """An empty store that belongs to the test alone."""
         return store
+
+    @pytest.fixture
+    def content(self, request: pytest.FixtureRequest) -> object:
+        """The store, for the tests of what every kind of store may be able to do."""
+        ends = {"close", "reopen"} & set(request.fixturenames)
+        return request.getfixturevalue("separate" if ends else "store")
+
+    @pytest.fixture
+    def close(self, separate: VectorStore) -> Callable[[], Awaitable[None]]:
+        """Let go of the store."""
+        assert isinstance(separate, Closeable)
+        return separate.aclose
 
     @pytest.fixture
     def reopen(self) -> Reopen | None:
@@ -55,6 +75,41 @@ class VectorStoreContractTests(
         assert set(ids(await again.query(a_vector(1.0), 20, parse_filter({"new": "yes"})))) == set(names[10:20])
         await put(again, a_record(1))
         assert await again.get([a_record(1).id]) == (a_record(1),)
+
+    async def test_checkpoints_are_no_records(self, store: VectorStore) -> None:
+        """Nothing that lists, counts, finds or removes records meets them."""
+        if not isinstance(store, SupportsCheckpoints):
+            pytest.skip("the adapter keeps no checkpoints")
+        await store.write_checkpoint("copy", "text")
+        assert await store.count() == 0
+        assert await store.scan() == ()
+        assert await store.get(["copy"]) == ()
+        assert await store.query(a_vector(1.0)) == ()
+        assert await store.delete(["copy"]) == 0
+        await put(store, a_record(1))
+        assert await everything(store) == [a_record(1)]
+        assert await store.read_checkpoint("copy") == "text"
+
+    async def test_vectors_belong_to_the_transaction(self, store: VectorStore) -> None:
+        """With all that the task writes."""
+        if not isinstance(store, SupportsTransactions):
+            pytest.skip("the adapter has no transactions")
+        await put(store, a_record(1))
+
+        async def fail() -> None:
+            async with store.begin_transaction():
+                await put(store, *(a_record(number) for number in range(2, 300)))
+                await store.delete([a_record(1).id])
+                await store.update([a_record(2).id], documents=["new"])
+                assert await store.count() == 298
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await fail()
+        assert await everything(store) == [a_record(1)]
+        async with store.begin_transaction():
+            await put(store, a_record(2))
+        assert await store.count() == 2
 
     async def test_close_refuses_every_call(self, separate: VectorStore) -> None:
         """A closed store says so, whatever is asked; closing it again does nothing."""

@@ -5,6 +5,7 @@ import pytest_asyncio
 
 from adapters.chroma.vectors import ChromaVectorStore
 from tests.adapters.chroma.conftest import Open
+from tests.contract.transfer.checkpoints import forget_checkpoints
 from tests.contract.vector_store import Reopen, VectorStoreContractTests
 from tests.contract.vectors.data import everything, ids
 
@@ -20,6 +21,7 @@ class TestChromaVectorStore(VectorStoreContractTests):
     async def store(self, shared: ChromaVectorStore) -> ChromaVectorStore:
         """An emptied store."""
         await shared.delete(ids(await everything(shared)))
+        await forget_checkpoints(shared)
         return shared
 
     @pytest_asyncio.fixture(loop_scope="module")

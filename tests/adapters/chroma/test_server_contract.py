@@ -5,6 +5,7 @@ import pytest_asyncio
 
 from adapters.chroma.server import ChromaServerVectorStore
 from tests.adapters.chroma.conftest import OpenOnServer
+from tests.contract.transfer.checkpoints import forget_checkpoints
 from tests.contract.vector_store import Reopen, VectorStoreContractTests
 from tests.contract.vectors.data import everything, ids
 
@@ -20,6 +21,7 @@ class TestChromaServerVectorStore(VectorStoreContractTests):
     async def store(self, shared_on_server: ChromaServerVectorStore) -> ChromaServerVectorStore:
         """An emptied store."""
         await shared_on_server.delete(ids(await everything(shared_on_server)))
+        await forget_checkpoints(shared_on_server)
         return shared_on_server
 
     @pytest_asyncio.fixture(loop_scope="module")

@@ -22,7 +22,7 @@ new_database = postgres.new_database
 
 async def empty(store: PgVectorStore) -> None:
     """Remove all records, and what an index remembers of them."""
-    _ = await store._database.write(Sql(f"TRUNCATE {store._collection.table}"))
+    _ = await store._database.write(Sql(f"TRUNCATE {store._collection.table}, vector_checkpoints"))
 
 
 def options_of(dsn: str) -> PostgresOptions:

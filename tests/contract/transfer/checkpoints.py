@@ -13,6 +13,9 @@ from tests.contract.data import LEGAL_TEXTS, UNSTORABLE_TEXTS
 
 REFUSED_NAMES = ("", " ", "Upper", "with space", "dotted.name", "a/b", "ä", "x" * 65, "line\n")
 
+NAMES = ("copy", "copy-2", "other", "a_b-9", "x" * 64)
+"""What the tests write under."""
+
 Reopen = Callable[[], Awaitable[Any]]
 
 
@@ -25,6 +28,13 @@ def checkpoints(store: object) -> SupportsCheckpoints:
     if not isinstance(store, SupportsCheckpoints):
         pytest.skip("the adapter keeps no checkpoints")
     return store
+
+
+async def forget_checkpoints(store: object) -> None:
+    """Remove what the tests have written, from a store that the next one shall find empty."""
+    if isinstance(store, SupportsCheckpoints):
+        for name in NAMES:
+            await store.write_checkpoint(name, None)
 
 
 class DurableCheckpointTests:
