@@ -24,3 +24,10 @@ settings.register_profile(
     "nightly", deadline=None, max_examples=2000, stateful_step_count=50, suppress_health_check=slow_is_fine
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Long tests run untraced: tracing makes them up to four times longer, and every line has a test of its own."""
+    for item in items:
+        if item.get_closest_marker("slow") or (isinstance(item, pytest.Function) and item.name == "runTest"):
+            item.add_marker("no_cover")

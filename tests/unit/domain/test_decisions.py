@@ -258,6 +258,13 @@ class TestSolutions:
         case = made(case, "verify_solution", solution_id=other)
         assert case.progress.has(VERIFIED)
 
+    def test_a_verified_fix_stays_verified_when_another_one_fails(self) -> None:
+        other = an_id("sol", 3)
+        case = made(made(with_solutions(), "apply_solution", solution_id=FIX), "verify_solution", solution_id=FIX)
+        case = made(made(case, "apply_solution", solution_id=other), "solution_failed", solution_id=other)
+        assert case.progress.has(VERIFIED)
+        assert case.progress.has(APPLIED)
+
     def test_a_failed_mitigation_takes_its_milestone_back(self) -> None:
         case = made(with_solutions(), "apply_solution", solution_id=RELIEF)
         case = made(case, "solution_failed", solution_id=RELIEF, reason="no effect")
