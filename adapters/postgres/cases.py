@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache, partial
@@ -11,13 +12,15 @@ import asyncpg
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
+from adapters.postgres.bulk import batches
 from adapters.postgres.documents import document_values, other_columns, to_jsonb
 from adapters.postgres.errors import Taken
 from adapters.postgres.integrity import check_rows
 from adapters.postgres.messages import add_message, page_of_messages
 from adapters.postgres.paging import compile_page, fetch_page, make_all
+from adapters.postgres.putting import ADD_MESSAGES, LOCK_CASES, TOUCH_CASES, put
 from adapters.postgres.search import count_found_cases, page_of_found_cases, search_parameters
-from adapters.postgres.sql import Sql, compile_sql
+from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
@@ -30,8 +33,9 @@ from domain.message import Message
 from domain.status import CaseStatus
 from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
-from ports.errors import AlreadyExists, Conflict, StorageCorrupt
+from ports.errors import AlreadyExists, Conflict, NotFound, StorageCorrupt
 from ports.paging import Page, check_page
+from ports.transfer import SupportsCaseTransfer, check_put
 
 _INSERTED = other_columns(cases)
 _UPDATED = [name for name in _INSERTED if name not in ("case_id", "last_activity_at", "message_count")]
@@ -41,6 +45,7 @@ _GET = compile_sql(statements.select_case())
 _INSERT = compile_sql(
     insert(cases).values(document_values()).on_conflict_do_nothing(index_elements=[_KEY]).returning(_KEY), _INSERTED
 )
+_PUT = put(cases, "case_id", kept=["message_count"], latest=["last_activity_at"])
 _UPDATE = compile_sql(statements.update_case().values(document_values()), _UPDATED)
 _VERSION = compile_sql(statements.version_of(cases, _KEY))
 _DELETE = compile_sql(statements.delete_one(cases, _KEY).returning(_KEY))
@@ -49,9 +54,6 @@ _SCAN = compile_sql(statements.scan(_KEY, *statements.CASE_ROW))
 _ADD_MESSAGE = add_message()
 _MESSAGES = page_of_messages()
 _MISCOUNTED = compile_sql(statements.miscounted_cases())
-
-_INSERTED_AT_ONCE = 10
-"""How many cases go into one batch of a bulk insert; other tasks get their turn in between."""
 
 _ATTEMPTS = 5
 
@@ -91,7 +93,7 @@ def _searching(names: tuple[str, ...], terms: int) -> Sql:
     )
 
 
-class PostgresCaseRepository(PostgresStore, CaseRepository):
+class PostgresCaseRepository(PostgresStore, SupportsCaseTransfer, CaseRepository):
     """`CaseRepository` on a `PostgresDatabase`, which several repositories may share."""
 
     async def save(self, case: Case) -> Case:
@@ -108,21 +110,31 @@ class PostgresCaseRepository(PostgresStore, CaseRepository):
             return saved.model_copy(update=changes)
         raise Conflict("case", case.case_id, expected, await self._version(case.case_id))
 
-    async def save_many(self, cases: Sequence[Case]) -> None:
-        """Insert all the cases in one transaction, as they are; their messages are appended afterwards.
-
-        Raises:
-            Conflict: one of the cases is there already; none was inserted.
-        """
+    async def put_many(self, cases: Sequence[Case]) -> None:
+        """Insert or update in one transaction, many at a time."""
+        check_put("case", ((case.case_id, case.version) for case in cases))
+        # Making documents takes a while, during which others can go on.
+        parts = await asyncio.to_thread(_put_batches, cases)
         async with self._database.atomic() as connection:
-            for start in range(0, len(cases), _INSERTED_AT_ONCE):
-                batch = cases[start : start + _INSERTED_AT_ONCE]
-                rows = [_INSERT.arguments(_row(case.model_copy(update={"message_count": 0}))) for case in batch]
-                inserted = {row[0] for row in await connection.fetchmany(_INSERT.text, rows)}
-                for case in batch:
-                    if case.case_id not in inserted:
-                        raise Conflict("case", case.case_id, 0, await self._version(case.case_id))
-                    inserted.remove(case.case_id)
+            written = 0
+            for part in parts:
+                written += len(await fetch(connection, _PUT, part))
+            if written < len(cases):
+                for part in parts:
+                    await fetch(connection, TOUCH_CASES, part)
+
+    async def add_messages(self, messages: Sequence[Message]) -> None:
+        """Append in one transaction, many at a time; each case's own row counts its messages."""
+        parts = await asyncio.to_thread(_message_batches, messages)
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._add_messages(messages, parts)
+            except Taken:
+                # The same id came in at the same moment; now it can be seen whose it is.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
 
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""
@@ -219,6 +231,20 @@ class PostgresCaseRepository(PostgresStore, CaseRepository):
         parameters = {**conditions, "limit": limit, "offset": offset}
         return await fetch_page(self._database, _listing(tuple(conditions)), parameters, _case)
 
+    async def _add_messages(self, messages: Sequence[Message], parts: Sequence[dict[str, str]]) -> None:
+        async with self._database.atomic() as connection:
+            locked = {row[0] for row in await fetch(connection, LOCK_CASES, {"ids": _case_ids(messages)})}
+            owners: dict[str, str] = {}
+            for message in messages:
+                if message.case_id not in locked:
+                    raise NotFound("case", message.case_id)
+                if owners.setdefault(message.message_id, message.case_id) != message.case_id:
+                    raise AlreadyExists("message", "message_id")
+            for part in parts:
+                ((elsewhere,),) = await fetch(connection, ADD_MESSAGES, part)
+                if elsewhere:
+                    raise AlreadyExists("message", "message_id")
+
     async def _append(self, row: dict[str, Any]) -> asyncpg.Record:
         for _ in range(_ATTEMPTS - 1):
             try:
@@ -231,6 +257,20 @@ class PostgresCaseRepository(PostgresStore, CaseRepository):
     async def _version(self, case_id: str) -> int | None:
         rows = await self._database.read(_VERSION, {"key": case_id})
         return rows[0][0] if rows else None
+
+
+def _put_batches(cases: Sequence[Case]) -> list[dict[str, str]]:
+    return batches(_row(case.model_copy(update={"message_count": 0})) for case in cases)
+
+
+def _message_batches(messages: Sequence[Message]) -> list[dict[str, str]]:
+    # The first message of an id counts.
+    first = {message.message_id: message for message in reversed(messages)}
+    return batches(_message_row(message) for message in reversed(first.values()))
+
+
+def _case_ids(messages: Sequence[Message]) -> list[str]:
+    return list({message.case_id for message in messages})
 
 
 def _row(case: Case) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -12,12 +12,14 @@ from pydantic import BaseModel
 from sqlalchemy import ARRAY, Text, any_, bindparam, delete, func, literal_column, or_, select
 from sqlalchemy.dialects.postgresql import insert
 
+from adapters.postgres.bulk import batches
 from adapters.postgres.documents import document_values, other_columns, to_jsonb
+from adapters.postgres.errors import Taken
 from adapters.postgres.full_text import check_index, search
 from adapters.postgres.integrity import check_rows
 from adapters.postgres.paging import compile_page
-from adapters.postgres.pool import Connection
-from adapters.postgres.sql import Sql, compile_sql
+from adapters.postgres.putting import delete_older, put
+from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
@@ -28,6 +30,7 @@ from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.knowledge import KnowledgeRepository, TextHit
 from ports.paging import Page, check_page
+from ports.transfer import SupportsDocumentTransfer, check_put
 
 V = TypeVar("V", bound=BaseModel)
 
@@ -78,6 +81,9 @@ _PAGE = compile_page(
     lambda page: (page.created_at.desc(), page.document_id),
 )
 
+_PUT = put(knowledge_documents, "document_id")
+_DELETE_OLDER = delete_older(knowledge_documents, "document_id")
+_DELETE_CHUNKS_OF = compile_sql(delete(knowledge_chunks).where(knowledge_chunks.c.document_id == _any_of("ids")))
 _COLUMNS = other_columns(knowledge_documents)
 _INSERT = compile_sql(
     insert(knowledge_documents).values(document_values()).on_conflict_do_nothing(index_elements=[_KEY]).returning(_KEY),
@@ -110,7 +116,7 @@ _LARGE = 50_000
 """Characters of documents that are read on a thread, so as not to hold up the event loop."""
 
 
-class PostgresKnowledgeRepository(PostgresStore, KnowledgeRepository):
+class PostgresKnowledgeRepository(PostgresStore, SupportsDocumentTransfer, KnowledgeRepository):
     """`KnowledgeRepository` on a `PostgresDatabase`, which several repositories may share."""
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
@@ -122,19 +128,40 @@ class PostgresKnowledgeRepository(PostgresStore, KnowledgeRepository):
         key = {"key": saved.document_id, "expected": expected}
         async with self._database.atomic() as connection:
             try:
-                written = await _fetch(connection, _UPDATE if expected else _INSERT, {**row, **key})
+                written = await fetch(connection, _UPDATE if expected else _INSERT, {**row, **key})
             except asyncpg.UniqueViolationError as error:
                 if error.constraint_name != _SOURCE_KEY:
                     raise
                 raise AlreadyExists("document", "source_key") from None
             if not written:
-                stored = await _fetch(connection, _VERSION, key)
+                stored = await fetch(connection, _VERSION, key)
                 raise Conflict("document", saved.document_id, expected, stored[0][0] if stored else None)
             if expected:
-                await _fetch(connection, _DELETE_CHUNKS, key)
+                await fetch(connection, _DELETE_CHUNKS, key)
             for batch in batches:
-                await _fetch(connection, _INSERT_CHUNKS, batch)
+                await fetch(connection, _INSERT_CHUNKS, batch)
         return saved
+
+    async def put_many(self, documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> None:
+        """Insert or replace documents and chunks in one transaction, many at a time."""
+        check_put("document", ((document.document_id, document.version) for document, _ in documents))
+        parts = await asyncio.to_thread(_put_batches, documents)
+        written: set[str] = set()
+        try:
+            async with self._database.atomic() as connection:
+                # All before the first is inserted: documents may have exchanged their source keys.
+                for part in parts:
+                    await fetch(connection, _DELETE_OLDER, part)
+                for part in parts:
+                    written |= {row[0] for row in await fetch(connection, _PUT, part)}
+                # Somebody may have inserted an older version at the same moment.
+                await fetch(connection, _DELETE_CHUNKS_OF, {"ids": list(written)})
+                for batch in await asyncio.to_thread(_chunk_batches, documents, written):
+                    await fetch(connection, _INSERT_CHUNKS, batch)
+        except Taken as taken:
+            if taken.constraint != _SOURCE_KEY:
+                raise
+            raise AlreadyExists("document", "source_key") from taken
 
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """The document, or None."""
@@ -210,27 +237,41 @@ class PostgresKnowledgeRepository(PostgresStore, KnowledgeRepository):
         return found[0] if found else None
 
 
-async def _fetch(connection: Connection, sql: Sql, parameters: dict[str, Any]) -> list[asyncpg.Record]:
-    return await connection.fetch(sql.text, *sql.arguments(parameters))
-
-
 def _scope_parameters(scopes: Sequence[Scope], types: Sequence[KnowledgeType]) -> dict[str, Any]:
     return {"scopes": [scope.key for scope in scopes], "types": [kind.value for kind in types]}
 
 
 def _rows(document: KnowledgeDocument, chunks: Sequence[Chunk]) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     """The columns of a document, and those of its chunks as lists, in batches."""
-    batches: list[dict[str, Any]] = []
+    return _row(document), _batches(chunks)
+
+
+def _row(document: KnowledgeDocument) -> dict[str, Any]:
+    return {**document_columns(document), "json": to_jsonb(document)}
+
+
+def _put_batches(documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> list[dict[str, str]]:
+    return batches(_row(document) for document, _ in documents)
+
+
+def _chunk_batches(
+    documents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]], written: Collection[str]
+) -> list[dict[str, Any]]:
+    return _batches([chunk for document, chunks in documents if document.document_id in written for chunk in chunks])
+
+
+def _batches(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
     size = _BATCH
     for chunk in chunks:
         row = {**chunk_columns(chunk), "json": to_jsonb(chunk)}
         if size >= _BATCH:
-            batches.append({name: [] for name in row})
+            found.append({name: [] for name in row})
             size = 0
         for name, value in row.items():
-            batches[-1][name].append(value)
+            found[-1][name].append(value)
         size += len(row["terms"]) + len(row["json"]) + _ROW
-    return {**document_columns(document), "json": to_jsonb(document)}, batches
+    return found
 
 
 async def _decode(model: type[V], rows: Sequence[asyncpg.Record]) -> tuple[V, ...]:

@@ -35,3 +35,9 @@ def compile_sql(statement: ClauseElement, columns: Iterable[str] | None = None) 
     if fixed:
         raise ValueError(f"a value is bound into the statement instead of a named parameter: {fixed}")
     return Sql(str(compiled), tuple(compiled.positiontup or ()))
+
+
+async def fetch(connection: Any, sql: Sql, parameters: Mapping[str, Any]) -> list[Any]:
+    """The rows of a statement on a connection of `PostgresDatabase.atomic`."""
+    rows: list[Any] = await connection.fetch(sql.text, *sql.arguments(parameters))
+    return rows

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.postgresql import insert
 
+from adapters.postgres.bulk import batches
 from adapters.postgres.documents import document_values, other_columns, to_jsonb
 from adapters.postgres.errors import Taken
 from adapters.postgres.integrity import check_rows
 from adapters.postgres.paging import compile_page, fetch_page, make_all
-from adapters.postgres.sql import Sql, compile_sql
+from adapters.postgres.putting import delete_older, put
+from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
@@ -23,6 +26,7 @@ from domain.user import User, fold_name
 from domain.values import check_storable
 from ports.errors import AlreadyExists, Conflict
 from ports.paging import Page, check_page
+from ports.transfer import SupportsUserTransfer, check_put
 from ports.users import UserRepository
 
 _COLUMNS = other_columns(users)
@@ -40,6 +44,8 @@ _UPDATE = compile_sql(
 )
 _VERSION = compile_sql(statements.version_of(users, _KEY))
 _ID_OF_USERNAME = compile_sql(select(_KEY).where(users.c.username_folded == bindparam("key")))
+_DELETE_OLDER = delete_older(users, "user_id")
+_PUT = put(users, "user_id")
 _DELETE = compile_sql(statements.delete_one(users, _KEY).returning(_KEY))
 _PAGE = compile_page(
     select(func.count()).select_from(users),
@@ -55,7 +61,7 @@ _SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
 _user = partial(decode, User)
 
 
-class PostgresUserRepository(PostgresStore, UserRepository):
+class PostgresUserRepository(PostgresStore, SupportsUserTransfer, UserRepository):
     """`UserRepository` on a `PostgresDatabase`, which several repositories may share."""
 
     async def save(self, user: User) -> User:
@@ -68,6 +74,20 @@ class PostgresUserRepository(PostgresStore, UserRepository):
         else:
             await self._insert(row)
         return saved
+
+    async def put_many(self, users: Sequence[User]) -> None:
+        """Insert or replace in one transaction, many at a time."""
+        check_put("user", ((user.user_id, user.version) for user in users))
+        parts = await asyncio.to_thread(_put_batches, users)
+        try:
+            async with self._database.atomic() as connection:
+                # All before the first is inserted: users may have exchanged their names.
+                for part in parts:
+                    await fetch(connection, _DELETE_OLDER, part)
+                for part in parts:
+                    await fetch(connection, _PUT, part)
+        except Taken as taken:
+            raise AlreadyExists("user", "username" if taken.constraint == _USERNAME else "email") from taken
 
     async def get(self, user_id: str) -> User | None:
         """The user, or None."""
@@ -132,6 +152,10 @@ class PostgresUserRepository(PostgresStore, UserRepository):
     async def _version(self, user_id: str) -> int | None:
         rows = await self._database.read(_VERSION, {"key": user_id})
         return rows[0][0] if rows else None
+
+
+def _put_batches(users: Sequence[User]) -> list[dict[str, str]]:
+    return batches(map(_row, users))
 
 
 def _row(user: User) -> dict[str, Any]:

@@ -128,7 +128,7 @@ def _cells(port: Port, adapter: Adapter, tests: _Tests) -> Iterator[str]:
         survives = any((contract, adapter.name) in tests.reopened for contract in port.contracts)
         yield "yes" if survives else "no" if alone else "as the server is set up"
         yield "one" if alone else "several"
-    yield ", ".join(ability.__name__ for ability in abilities() if issubclass(adapter.cls, ability)) or "-"
+    yield ", ".join(ability.__name__ for ability in abilities() if _has(adapter.cls, ability)) or "-"
     elsewhere = [
         ELSEWHERE[contract, adapter.name] for contract in port.contracts if (contract, adapter.name) in ELSEWHERE
     ]
@@ -144,6 +144,11 @@ def abilities() -> Iterable[type]:
     """The optional abilities."""
     known = {**vars(capabilities), **vars(transfer)}
     return [each for each in known.values() if getattr(each, "_is_runtime_protocol", False)]
+
+
+def _has(cls: type, ability: type) -> bool:
+    # Abilities of `ports.transfer` with the same method differ in its arguments alone, which a check cannot see.
+    return ability in cls.__mro__ if ability.__module__ == transfer.__name__ else issubclass(cls, ability)
 
 
 def _quirks(tests: _Tests) -> Iterator[str]:

@@ -11,9 +11,9 @@ from adapters.postgres.pool import connect_arguments
 from adapters.postgres.sql import Sql
 from ports.errors import StorageUnavailable
 from tests.builders import a_case
-from tests.contract.cases.bulk import CaseBulkTests
 from tests.contract.cases.messages import CaseMessageTests
 from tests.contract.cases.transactions import CaseTransactionTests
+from tests.contract.cases.transfer import CasePutTests
 
 pytestmark = pytest.mark.postgres
 
@@ -30,7 +30,7 @@ def options(dsn: str) -> PostgresOptions:
     return PostgresOptions(dsn, pgbouncer=True, statement_timeout=2)
 
 
-class TestBehindPgBouncer(CaseBulkTests, CaseMessageTests, CaseTransactionTests):
+class TestBehindPgBouncer(CasePutTests, CaseMessageTests, CaseTransactionTests):
     """Parts of the contract of cases, without prepared statements."""
 
     @pytest.fixture

@@ -254,7 +254,7 @@ class TestSearchWithoutTheExtension(CaseSearchTests):
 async def test_search_uses_the_indexes(database: PostgresDatabase) -> None:
     """Where the extension is there, no text is read that does not hold the pieces of the term."""
     repository = PostgresCaseRepository(database)
-    await repository.save_many([a_case(number, description="x" * 200) for number in range(1, 1001)])
+    await repository.put_many([a_case(number, version=1, description="x" * 200) for number in range(1, 1001)])
     statement = _searching((), 1)
     async with database.atomic() as connection:
         await connection.execute("ANALYZE cases, case_messages; SET LOCAL enable_seqscan = off")
