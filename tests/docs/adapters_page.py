@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from bootstrap.storage_settings import StorageSettings
-from ports import capabilities
+from ports import capabilities, transfer
 from tests.contract.guard import ContractTests
 from tests.docs.registry import PORTS, Adapter, Port
 from tests.plugins.contract_table import ELSEWHERE
@@ -128,7 +128,7 @@ def _cells(port: Port, adapter: Adapter, tests: _Tests) -> Iterator[str]:
         survives = any((contract, adapter.name) in tests.reopened for contract in port.contracts)
         yield "yes" if survives else "no" if alone else "as the server is set up"
         yield "one" if alone else "several"
-    yield ", ".join(ability.__name__ for ability in abilities() if issubclass(adapter.cls, ability)) or "-"
+    yield ", ".join(ability.__name__ for ability in abilities() if _has(adapter.cls, ability)) or "-"
     elsewhere = [
         ELSEWHERE[contract, adapter.name] for contract in port.contracts if (contract, adapter.name) in ELSEWHERE
     ]
@@ -142,7 +142,13 @@ def _chosen(port: Port, adapter: Adapter) -> StorageSettings:
 
 def abilities() -> Iterable[type]:
     """The optional abilities."""
-    return [each for each in vars(capabilities).values() if getattr(each, "_is_runtime_protocol", False)]
+    named = [*vars(capabilities).values(), *vars(transfer).values()]
+    return [each for each in named if getattr(each, "_is_runtime_protocol", False)]
+
+
+def _has(cls: type, ability: type) -> bool:
+    # Several of those to move content are alike in their methods, and one has a property: only its bases tell.
+    return ability in cls.__mro__ if ability.__module__ == transfer.__name__ else issubclass(cls, ability)
 
 
 def _quirks(tests: _Tests) -> Iterator[str]:

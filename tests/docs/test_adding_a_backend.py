@@ -101,7 +101,7 @@ def test_it_has_a_line_on_the_page_of_adapters(root: Path) -> None:
     assert code == 0, page
     abilities = "SupportsHealth, SupportsIntegrityCheck, Closeable"
     assert (
-        f"| sqlite | `sqlite` | `adapters.sqlite_blobs.blobs.SqliteBlobStore` | yes | one | {abilities} | 68 |" in page
+        f"| sqlite | `sqlite` | `adapters.sqlite_blobs.blobs.SqliteBlobStore` | yes | one | {abilities} | 76 |" in page
     )
 
 
