@@ -142,12 +142,12 @@ def _chosen(port: Port, adapter: Adapter) -> StorageSettings:
 
 def abilities() -> Iterable[type]:
     """The optional abilities."""
-    known = {**vars(capabilities), **vars(transfer)}
-    return [each for each in known.values() if getattr(each, "_is_runtime_protocol", False)]
+    named = [*vars(capabilities).values(), *vars(transfer).values()]
+    return [each for each in named if getattr(each, "_is_runtime_protocol", False)]
 
 
 def _has(cls: type, ability: type) -> bool:
-    # Abilities of `ports.transfer` with the same method differ in its arguments alone, which a check cannot see.
+    # Several of those to move content are alike in their methods, and one has a property: only its bases tell.
     return ability in cls.__mro__ if ability.__module__ == transfer.__name__ else issubclass(cls, ability)
 
 

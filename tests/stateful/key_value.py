@@ -13,6 +13,7 @@ from domain.glob import escape_glob, glob_pattern
 from ports.capabilities import SupportsIntegrityCheck, SupportsSweep
 from ports.errors import InvalidInput
 from ports.sessions import INT64_MAX, INT64_MIN, CacheStore
+from ports.transfer import StoredValue, SupportsValueTransfer
 from tests.fakes import FakeClock
 
 T = TypeVar("T")
@@ -160,6 +161,36 @@ class KeyValueMachine(RuleBasedStateMachine):
 
         assert sorted(self.run(all_at_once())) == [int(stored) + 1 + number for number in range(count)]
         self.model[NORMAL.get(key, key)] = (str(int(stored) + count), expires_at)
+
+    @rule(values=st.lists(st.tuples(KEYS, VALUES), max_size=5, unique_by=lambda pair: pair[0]), step=st.integers(0, 2))
+    def move_values(self, values: list[tuple[str, str]], step: int) -> None:
+        """Take all values out and put them back as they were, with some others that do not expire or have expired."""
+        if not isinstance(self.store, SupportsValueTransfer):
+            return
+        given = [StoredValue(key, value, 1 if step == 1 else None) for key, value in values]
+        stored = self.run(self.scan_all(self.store, limit=step + 1))
+        assert [(each.key, each.value) for each in stored] == [
+            (key, value) for key, (value, _) in sorted(self.model.items())
+        ]
+        assert [each.expires_at is None for each in stored] == [at is None for _, (_, at) in sorted(self.model.items())]
+        self.run(self.store.clear())
+        self.run(self.store.put_many(stored))
+        assert self.run(self.scan_all(self.store, limit=200)) == stored
+        self.run(self.store.put_many(given))
+        for each in given:
+            key = NORMAL.get(each.key, each.key)
+            if each.expires_at is None:
+                self.model[key] = (each.value, None)
+            else:
+                self.model.pop(key, None)
+
+    @staticmethod
+    async def scan_all(store: SupportsValueTransfer, limit: int) -> list[StoredValue]:
+        """All values, page by page."""
+        found: list[StoredValue] = []
+        while page := await store.scan(after=found[-1].key if found else None, limit=limit):
+            found.extend(page)
+        return found
 
     @rule()
     def clear(self) -> None:

@@ -236,3 +236,28 @@ async def test_restart_finds_the_index(open_folder: Open) -> None:
     again = await open_folder()
     assert [ids(await again.query(row, 10)) for row in matrix[:10].tolist()] == before
     assert len(await again.query(a_vector(1.0), 1000)) == 1000
+
+
+async def test_checkpoint_survives_a_killed_child(open_folder: Open) -> None:
+    """So does what the collection says of its embedding space, to which a checkpoint gets nowhere near."""
+    store = await open_folder()
+    for number in range(3):
+        await put(store, a_record(number))
+        await store.write_checkpoint("copy", f"written: {number}")
+        child_of(store).kill()
+        await wait_for_restart(store)
+        assert await store.read_checkpoint("copy") == f"written: {number}"
+        assert await everything(store) == [a_record(each) for each in range(number + 1)]
+    await store.aclose()
+    with pytest.raises(InvalidInput, match=f"{SPACE.model_id} with {DIMENSION}"):
+        await open_folder(EmbeddingSpace("other", DIMENSION))
+
+
+async def test_collections_of_one_folder_have_checkpoints_of_their_own(open_folder: Open, tmp_path: Path) -> None:
+    store = await open_folder()
+    assert store.location == f"chromadb:{tmp_path / 'folder'}#{COLLECTION}"
+    await store.write_checkpoint("copy", "mine")
+    await store.aclose()
+    other = await open_folder(collection="another")
+    assert other.location != store.location
+    assert await other.read_checkpoint("copy") is None

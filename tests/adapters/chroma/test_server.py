@@ -9,6 +9,7 @@ import pytest
 
 from adapters.chroma import server_reader
 from adapters.chroma.server import ChromaServerVectorStore
+from adapters.chroma.server_options import ChromaServerOptions
 from adapters.chroma.server_reader import ChromaServerReader
 from domain.errors import InvalidInput
 from domain.filter import parse_filter
@@ -292,3 +293,29 @@ async def test_batches_fit_the_dimension(open_on_server: OpenOnServer) -> None:
         space = EmbeddingSpace("wide", dimension)
         store: ChromaServerVectorStore = await open_on_server(space, collection=f"test-wide-{dimension}")
         assert store._batch == expected
+
+
+async def test_processes_share_checkpoints(open_on_server: OpenOnServer, chroma_url: str, collection: str) -> None:
+    """They say so by their location; another collection has others."""
+    first, second, other = await open_on_server(), await open_on_server(), await open_on_server(collection="x" * 512)
+    assert first.location == second.location == f"chromadb:{chroma_url}/default_tenant/default_database#{collection}"
+    assert other.location != first.location
+    await asyncio.gather(first.write_checkpoint("one", "1"), second.write_checkpoint("two", "2"))
+    assert (await second.read_checkpoint("one"), await first.read_checkpoint("two")) == ("1", "2")
+    assert await other.read_checkpoint("one") is None
+    with pytest.raises(InvalidInput, match=f"{SPACE.model_id} with {DIMENSION}"):
+        await open_on_server(EmbeddingSpace("other", DIMENSION))
+
+
+@pytest.mark.parametrize(
+    ("url", "place"),
+    [
+        ("http://host:8000/", "http://host:8000"),
+        ("http://HOST", "http://host:80"),
+        ("https://host/prefix/", "https://host:443/prefix"),
+        ("http://[::1]:1", "http://[::1]:1"),
+    ],
+)
+async def test_location_is_the_same_however_the_url_is_written(url: str, place: str) -> None:
+    options = ChromaServerOptions(url, "knowledge", api_key="secret", tenant="a/b")
+    assert options.location == f"chromadb:{place}/a%2Fb/default_database#knowledge"

@@ -206,3 +206,23 @@ async def test_abilities(store: PgVectorStore) -> None:
     assert isinstance(store, SupportsHealth)
     assert isinstance(store, Closeable)
     await store.check_health()
+
+
+async def test_older_database_gets_the_table_of_checkpoints(open_store: Open, module_dsn: str) -> None:
+    """That of an older release has none; the records stay."""
+    store = await open_store()
+    await put(store, a_record(1))
+    _ = await store._database.write(Sql("DROP TABLE vector_checkpoints"))
+    again = await open_store()
+    await again.write_checkpoint("copy", "text")
+    assert await store.read_checkpoint("copy") == "text"
+    assert await everything(again) == [a_record(1)]
+
+
+async def test_collections_of_a_database_have_checkpoints_of_their_own(open_store: Open, module_dsn: str) -> None:
+    """As their locations say, which tell nothing of the login."""
+    store, same, other = await open_store(), await open_store(), await open_store(collection="another")
+    assert store.location == same.location == f"{options_of(module_dsn).location}#knowledge"
+    assert other.location == f"{options_of(module_dsn).location}#another"
+    await store.write_checkpoint("copy", "mine")
+    assert await other.read_checkpoint("copy") is None
