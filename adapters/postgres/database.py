@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
@@ -19,12 +19,20 @@ from adapters.postgres.options import PostgresOptions
 from adapters.postgres.pool import PING_SECONDS, Connection, ConnectionPool, Hook, connect_arguments, is_gone
 from adapters.postgres.schema import check_server, has_trigrams, is_current, migrate
 from adapters.postgres.sql import Sql
+from domain.errors import InvalidInput
 from ports.errors import StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 5
-_IS_READ_ONLY = Sql("SHOW transaction_read_only")
+_IS_READ_ONLY = Sql("SELECT pg_is_in_recovery() OR current_setting('default_transaction_read_only')::boolean")
+
+# The SELECT settles what is seen. Between two reads, and in all, a snapshot may take longer than transactions may.
+_BEGIN_SNAPSHOT = """
+    BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+    SELECT set_config(name, '0', true) FROM pg_settings
+    WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
+"""
 
 
 class PostgresDatabase:
@@ -35,6 +43,7 @@ class PostgresDatabase:
         self.has_trigrams = False
         self._pool = pool
         self._transactions: dict[asyncio.Task[object] | None, asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = {}
+        self._snapshots: set[asyncio.Task[object] | None] = set()
 
     @classmethod
     async def open(
@@ -69,7 +78,8 @@ class PostgresDatabase:
     async def read(self, sql: Sql, parameters: Mapping[str, Any] | None = None) -> list[asyncpg.Record]:
         """The rows of a statement that changes nothing. Repeated once if its connection turns out to be broken.
 
-        Inside of the task's own transaction it reads there, so it sees what that has written.
+        Inside of the task's own transaction it reads there, so it sees what that has written; inside of its snapshot
+        it sees that.
         """
         return await self._run(sql, parameters, changes=False)
 
@@ -80,9 +90,11 @@ class PostgresDatabase:
         error that the server raises spoils the transaction, unless it stands behind a ``savepoint``.
 
         Raises:
+            InvalidInput: the task reads a snapshot.
             Taken: the statement violates a unique constraint.
             OutcomeUnknown: the connection broke after the statement was sent.
         """
+        self._refuse_in_snapshot()
         if savepoint and self._joined() is not None:
             async with self.atomic() as connection:
                 return await connection.fetch(sql.text, *sql.arguments(parameters or {}))
@@ -92,7 +104,11 @@ class PostgresDatabase:
     async def atomic(self) -> AsyncIterator[Connection]:
         """A connection on which all of the block happens or nothing: a transaction, or inside of the task's own
         transaction a savepoint. Errors of the driver leave the block as errors of the ports.
+
+        Raises:
+            InvalidInput: the task reads a snapshot.
         """
+        self._refuse_in_snapshot()
         connection = self._joined()
         if connection is None:
             async with self.transaction():
@@ -115,29 +131,39 @@ class PostgresDatabase:
         Committed at the end of the block, rolled back by an exception or a cancellation.
 
         Raises:
+            InvalidInput: the task reads a snapshot.
             OutcomeUnknown: the connection broke during the commit.
             StorageUnavailable: an earlier error has spoiled the transaction; nothing of it has happened.
         """
+        self._refuse_in_snapshot()
         if self._joined() is not None:
             yield
             return
+        async with self._block("BEGIN", self._commit):
+            yield
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """In the block every `read` of the same task sees what was committed when it was entered; a block inside a
+        block joins the outer.
+
+        It takes a connection of the pool and holds nobody up. Until its end the server keeps all that it can see.
+
+        Raises:
+            InvalidInput: the task has a transaction open.
+        """
         task = asyncio.current_task()
-        connection = await self._pool.acquire()
-        try:
+        if task in self._snapshots:
+            yield
+            return
+        if self._joined() is not None:
+            raise InvalidInput("a snapshot cannot be taken inside of a transaction, whose writes it would not see")
+        async with self._block(_BEGIN_SNAPSHOT, _roll_back):
+            self._snapshots.add(task)
             try:
-                with self._translated():
-                    await connection.execute("BEGIN")
-                self._transactions[task] = connection
-                try:
-                    yield
-                finally:
-                    del self._transactions[task]
-            except BaseException:
-                await _undo(connection, "ROLLBACK")
-                raise
-            await self._commit(connection)
-        finally:
-            await self._pool.release(connection)
+                yield
+            finally:
+                self._snapshots.remove(task)
 
     async def check_health(self) -> None:
         """Do a round trip, and see that the server would take a write.
@@ -146,7 +172,7 @@ class PostgresDatabase:
             PortError: the database cannot be reached, or only be read.
         """
         (row,) = await self.read(_IS_READ_ONLY)
-        if row[0] == "on":
+        if row[0]:
             raise StorageUnavailable(
                 f"{self.options.where} can only be read; is {self.options.settings_prefix}_HOST a standby instead of "
                 "the primary?"
@@ -206,6 +232,31 @@ class PostgresDatabase:
             finally:
                 await self._pool.release(connection)
 
+    @asynccontextmanager
+    async def _block(self, begin: str, end: Callable[[Connection], Awaitable[None]]) -> AsyncIterator[None]:
+        """What the task does in the block happens on one connection, between ``begin`` and ``end`` or a rollback."""
+        task = asyncio.current_task()
+        connection = await self._pool.acquire()
+        try:
+            try:
+                with self._translated():
+                    await connection.execute(begin)
+                self._transactions[task] = connection
+                try:
+                    yield
+                finally:
+                    del self._transactions[task]
+            except BaseException:
+                await _roll_back(connection)
+                raise
+            await end(connection)
+        finally:
+            await self._pool.release(connection)
+
+    def _refuse_in_snapshot(self) -> None:
+        if asyncio.current_task() in self._snapshots:
+            raise InvalidInput("nothing can be written inside of a snapshot, which would not show it; do it afterwards")
+
     def _joined(self) -> Connection | None:
         return self._transactions.get(asyncio.current_task()) if self._transactions else None
 
@@ -226,6 +277,10 @@ class PostgresDatabase:
             yield
         except DRIVER_ERRORS as error:
             raise translate(error, self.options) from error
+
+
+async def _roll_back(connection: Connection) -> None:
+    await _undo(connection, "ROLLBACK")
 
 
 async def _undo(connection: Connection, command: str) -> None:

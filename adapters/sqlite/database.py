@@ -8,29 +8,21 @@ an operation happens as a whole or not at all, and the next one finds the connec
 from __future__ import annotations
 
 import asyncio
-import logging
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar, TypeVarTuple
-
-import aiosqlite
+from typing import Protocol, TypeVar, TypeVarTuple
 
 from adapters.sqlite import schema
 from adapters.sqlite.errors import translate
+from adapters.sqlite.worker import Synchronous, Worker, connect
+from domain.errors import InvalidInput
 from ports.errors import StorageUnavailable
 
 A = TypeVarTuple("A")
 T = TypeVar("T")
-Synchronous = Literal["FULL", "NORMAL"]
-
-_CACHED_STATEMENTS = 256
-_JOURNAL_SIZE_LIMIT = 64 * 2**20
-
-# At level DEBUG the driver logs every operation with its arguments, which are the texts of the users.
-logging.getLogger("aiosqlite").setLevel(logging.INFO)
 
 
 class Prepare(Protocol):
@@ -39,25 +31,6 @@ class Prepare(Protocol):
     def __call__(self, path: Path, *, busy_timeout: float) -> None:
         """See to it that the file at ``path`` has the schema."""
         ...
-
-
-class _Worker(aiosqlite.Connection):
-    """A connection whose thread runs functions."""
-
-    def __init__(self, connect: Callable[[], sqlite3.Connection]) -> None:
-        super().__init__(connect, iter_chunk_size=64)
-        self.waiting = 0
-        # Else a process that ends without closing the file, because of an error, would wait for the thread forever.
-        self._thread.daemon = True
-
-    async def run(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
-        """The result of ``function(connection, *args)``. It is queued before this coroutine first suspends."""
-        self.waiting += 1
-        try:
-            result: T = await self._execute(function, self._conn, *args)  # type: ignore[no-untyped-call]
-        finally:
-            self.waiting -= 1
-        return result
 
 
 @contextmanager
@@ -91,10 +64,11 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 class SqliteDatabase:
     """An open SQLite file. Made by `open`; the caller holds the lock on the data folder while it is open."""
 
-    def __init__(self, path: Path, writer: _Worker, readers: tuple[_Worker, ...], busy_timeout: float) -> None:
+    def __init__(self, path: Path, writer: Worker, readers: tuple[Worker, ...], busy_timeout: float) -> None:
         self.path = path
         self._writer = writer
         self._readers = readers
+        self._snapshots: dict[asyncio.Task[object] | None, Worker] = {}
         self._busy_timeout = busy_timeout
         self._turn = asyncio.Lock()
         self._owner: asyncio.Task[object] | None = None
@@ -121,7 +95,7 @@ class SqliteDatabase:
         """
         await asyncio.to_thread(prepare, path, busy_timeout=busy_timeout)
         workers = [
-            _Worker(partial(_connect, path, synchronous, busy_timeout, query_only=index > 0))
+            Worker(partial(connect, path, synchronous, busy_timeout, query_only=index > 0))
             for index in range(1 + readers)
         ]
         try:
@@ -138,10 +112,13 @@ class SqliteDatabase:
     async def read(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)`` on a connection that reads what is committed.
 
-        Inside of the task's own transaction it reads there, so it sees what that has written.
+        Inside of the task's own transaction it reads there, so it sees what that has written; inside of its snapshot
+        it sees that.
         """
-        if self._owner is not None and self._owner is asyncio.current_task():
-            return await self._join(function, *args)
+        if self._owns_transaction():
+            return await self._join(self._writer, function, *args)
+        if (worker := self._snapshots.get(asyncio.current_task())) is not None:
+            return await self._join(worker, function, *args)
         return await self._run(min(self._readers, key=_waiting), function, *args)
 
     async def write(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
@@ -151,10 +128,12 @@ class SqliteDatabase:
         that.
 
         Raises:
+            InvalidInput: the task reads a snapshot.
             StorageUnavailable: another transaction was open for longer than the busy timeout.
         """
-        if self._owner is not None and self._owner is asyncio.current_task():
-            return await self._join(function, *args)
+        self._refuse_in_snapshot()
+        if self._owns_transaction():
+            return await self._join(self._writer, function, *args)
         if self._turn.locked():
             await self._take_turn()
             self._turn.release()
@@ -166,15 +145,18 @@ class SqliteDatabase:
         """A transaction that every `read` and `write` of the same task joins; a block inside a block joins the outer.
 
         Committed at the end of the block, rolled back by an exception or a cancellation.
+
+        Raises:
+            InvalidInput: the task reads a snapshot.
         """
-        task = asyncio.current_task()
-        if self._owner is not None and self._owner is task:
+        self._refuse_in_snapshot()
+        if self._owns_transaction():
             yield
             return
         await self._take_turn()
         try:
             await self._run(self._writer, _begin)
-            self._owner = task
+            self._owner = asyncio.current_task()
             yield
             self._owner = None
             await self._run(self._writer, _commit)
@@ -185,6 +167,37 @@ class SqliteDatabase:
             raise
         finally:
             self._turn.release()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """In the block every `read` of the same task sees what was committed when it was entered; a block inside a
+        block joins the outer.
+
+        It reads on a connection of its own and holds nobody up. Until its end the write-ahead log can only grow.
+
+        Raises:
+            InvalidInput: the task has a transaction open.
+        """
+        task = asyncio.current_task()
+        if task in self._snapshots:
+            yield
+            return
+        if self._owns_transaction():
+            raise InvalidInput("a snapshot cannot be taken inside of a transaction, whose writes it would not see")
+        if self._closed:
+            raise StorageUnavailable(f"database {self.path} is closed")
+        worker = Worker(partial(connect, self.path, "NORMAL", self._busy_timeout, query_only=True))
+        try:
+            try:
+                _ = await worker
+            except sqlite3.Error as error:
+                raise translate(error, self.path) from error
+            self._snapshots[task] = worker
+            await self._run(worker, _begin_snapshot)
+            yield
+        finally:
+            self._snapshots.pop(task, None)
+            await worker.close()
 
     async def check_health(self) -> None:
         """Read, and take and give back the right to write.
@@ -201,10 +214,10 @@ class SqliteDatabase:
             return
         self._closed = True
         # The writer is last: it moves the write-ahead log into the file.
-        for worker in (*self._readers, self._writer):
+        for worker in (*self._snapshots.values(), *self._readers, self._writer):
             await worker.close()
 
-    async def _run(self, worker: _Worker, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+    async def _run(self, worker: Worker, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         if self._closed:
             raise StorageUnavailable(f"database {self.path} is closed")
         try:
@@ -212,12 +225,19 @@ class SqliteDatabase:
         except sqlite3.Error as error:
             raise translate(error, self.path) from error
 
-    async def _join(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+    async def _join(self, worker: Worker, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         def inside(connection: sqlite3.Connection) -> T:
             _require_transaction(connection)
             return function(connection, *args)
 
-        return await self._run(self._writer, inside)
+        return await self._run(worker, inside)
+
+    def _owns_transaction(self) -> bool:
+        return self._owner is not None and self._owner is asyncio.current_task()
+
+    def _refuse_in_snapshot(self) -> None:
+        if asyncio.current_task() in self._snapshots:
+            raise InvalidInput("nothing can be written inside of a snapshot, which would not show it; do it afterwards")
 
     async def _take_turn(self) -> None:
         try:
@@ -229,28 +249,20 @@ class SqliteDatabase:
             ) from None
 
 
-def _waiting(worker: _Worker) -> int:
+def _waiting(worker: Worker) -> int:
     return worker.waiting
-
-
-def _connect(path: Path, synchronous: Synchronous, busy_timeout: float, query_only: bool) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=busy_timeout, isolation_level=None, cached_statements=_CACHED_STATEMENTS)
-    try:
-        connection.execute("PRAGMA journal_mode=WAL")
-        connection.execute(f"PRAGMA synchronous={synchronous}")
-        connection.execute("PRAGMA foreign_keys=ON")
-        connection.execute(f"PRAGMA journal_size_limit={_JOURNAL_SIZE_LIMIT}")
-        connection.execute(f"PRAGMA query_only={int(query_only)}")
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _require_transaction(connection: sqlite3.Connection) -> None:
     """An error such as a full disk makes SQLite roll back by itself; what follows must not run outside of it."""
     if not connection.in_transaction:
         raise StorageUnavailable("the transaction was rolled back by an earlier error; repeat it as a whole")
+
+
+def _begin_snapshot(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+    # What is seen is settled by the first statement that reads.
+    _first_page(connection)
 
 
 def _begin(connection: sqlite3.Connection) -> None:

@@ -9,9 +9,10 @@ from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from pathlib import Path
 
-from adapters.sqlite.database import SqliteDatabase, Synchronous, atomic
+from adapters.sqlite.database import SqliteDatabase, atomic
 from adapters.sqlite.integrity import check_file
 from adapters.sqlite.session_schema import prepare_sessions
+from adapters.sqlite.worker import Synchronous
 from domain.glob import glob_pattern, literal_prefix
 from domain.values import normalise_text
 from ports.capabilities import Closeable, SupportsHealth, SupportsIntegrityCheck, SupportsSweep

@@ -12,6 +12,7 @@ from tests.contract.cases.listing import CaseListingTests
 from tests.contract.cases.messages import CaseMessageTests
 from tests.contract.cases.saving import CaseSavingTests
 from tests.contract.cases.search import CaseSearchTests
+from tests.contract.cases.snapshots import CaseSnapshotTests
 from tests.contract.cases.transactions import Abort, CaseTransactionTests, snapshot
 from tests.contract.cases.transfer import CasePutTests
 from tests.contract.data import UNSTORABLE_TEXTS
@@ -24,6 +25,7 @@ Reopen = Callable[[], Awaitable[CaseRepository]]
 class CaseRepositoryContractTests(
     CaseSavingTests,
     CasePutTests,
+    CaseSnapshotTests,
     CaseListingTests,
     CaseMessageTests,
     CaseSearchTests,

@@ -16,6 +16,7 @@ from tests.contract.knowledge.documents import KnowledgeDocumentTests
 from tests.contract.knowledge.lists import KnowledgeListTests
 from tests.contract.knowledge.samples import a_document, chunks
 from tests.contract.knowledge.search import KnowledgeSearchTests
+from tests.contract.knowledge.snapshots import KnowledgeSnapshotTests
 from tests.contract.knowledge.transfer import KnowledgePutTests
 from tests.contract.transfer.checkpoints import CheckpointTests
 
@@ -25,6 +26,7 @@ Reopen = Callable[[], Awaitable[KnowledgeRepository]]
 class KnowledgeRepositoryContractTests(
     KnowledgeDocumentTests,
     KnowledgePutTests,
+    KnowledgeSnapshotTests,
     KnowledgeListTests,
     KnowledgeSearchTests,
     CheckpointTests,

@@ -15,6 +15,7 @@ from tests.builders import a_user, an_id, later
 from tests.contract.data import COMPOSED, DECOMPOSED, INSTANTS, LEGAL_TEXTS, UNSTORABLE_TEXTS
 from tests.contract.guard import ContractTests
 from tests.contract.transfer.checkpoints import CheckpointTests
+from tests.contract.transfer.user_snapshots import UserSnapshotTests
 from tests.contract.transfer.users import UserPutTests
 
 Reopen = Callable[[], Awaitable[UserRepository]]
@@ -25,7 +26,7 @@ def ids(users: Sequence[User]) -> list[str]:
     return [user.user_id for user in users]
 
 
-class UserRepositoryContractTests(UserPutTests, CheckpointTests, ContractTests):
+class UserRepositoryContractTests(UserPutTests, UserSnapshotTests, CheckpointTests, ContractTests):
     """A subclass provides the fixture ``repository``: an empty store of its own for each test.
 
     A durable one also provides ``reopen``: it closes the store and opens another one on the same data. ``close`` is
