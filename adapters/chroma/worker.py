@@ -41,7 +41,7 @@ READERS = 4
 LOCK_SECONDS = 3.0
 """How long the folder is waited for: the child of a parent that was killed finishes what it is doing."""
 _FLOAT = "\\float:"
-"""Begins the name of a field that is kept as the text of a float. No name that `stored_field` makes begins like this."""
+"""Begins the name of a field that is kept as the text of a float. No name of `stored_field` begins like this."""
 
 Answer = tuple[dict[str, Any], bytes]
 
