@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
+from itertools import starmap
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,7 +28,7 @@ from adapters.chroma.catalogue import Catalogue
 from adapters.chroma.exact import distances, nearest
 from adapters.chroma.frames import pack, read
 from adapters.chroma.where import from_json, original_field, stored_field, to_chroma
-from domain.filter import Filter, matches
+from domain.filter import Filter, MetadataValue, matches
 
 EXACT_COMPONENTS = 20_000_000
 """Up to so many components are compared one by one, in about 10 ms. The index of Chroma serves what is larger: after
@@ -39,6 +40,8 @@ MARGIN = 32
 READERS = 4
 LOCK_SECONDS = 3.0
 """How long the folder is waited for: the child of a parent that was killed finishes what it is doing."""
+_FLOAT = "\\float:"
+"""Begins the name of a field that is kept as the text of a float. No name of `stored_field` begins like this."""
 
 Answer = tuple[dict[str, Any], bytes]
 
@@ -114,7 +117,7 @@ class Engine:
             metadatas = [
                 {
                     **dict.fromkeys(old.get(record_id, ())),
-                    **{stored_field(field): value for field, value in metadata.items()},
+                    **dict(starmap(_stored, metadata.items())),
                 }
                 or None
                 for record_id, metadata in zip(ids, header["metadatas"], strict=True)
@@ -237,8 +240,17 @@ def _columns(ids: Sequence[str], found: Mapping[str, Any], order: Sequence[int])
     }
 
 
+def _stored(field: str, value: MetadataValue) -> tuple[str, str | int | bool]:
+    """Name and value under which Chroma keeps a field. A float goes as text: Chroma may lose its last bit."""
+    return (f"{_FLOAT}{field}", repr(value)) if isinstance(value, float) else (stored_field(field), value)
+
+
 def _original(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
-    return {original_field(field): value for field, value in (metadata or {}).items()}
+    return dict(starmap(_field, (metadata or {}).items()))
+
+
+def _field(name: str, value: Any) -> tuple[str, MetadataValue]:
+    return (name[len(_FLOAT) :], float(value)) if name.startswith(_FLOAT) else (original_field(name), value)
 
 
 def _stored_space(folder: Path, collection: str) -> dict[str, Any]:

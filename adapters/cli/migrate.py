@@ -155,10 +155,11 @@ def _print_verification(verification: Verification) -> None:
             f"{item.missing:,}",
             f"{item.unexpected:,}",
             f"{item.different:,}",
+            f"{item.kept:,}",
         )
         for item in verification.comparisons
     ]
-    print_table(("verified", "in source", "in target", "missing", "too much", "different"), rows)
+    print_table(("verified", "in source", "in target", "missing", "too much", "different", "left by the merge"), rows)
     for item in verification.comparisons:
         for text in (*item.examples, *([item.unreadable] if item.unreadable else ())):
             errors.print(f"[red]{item.kind}[/]: {escape(text)}")

@@ -134,6 +134,11 @@ class FileSessionStore(
     async def clear(self) -> int:
         return await self._for_each_folder(self._clear_folder)
 
+    async def stored_value(self, key: str) -> StoredValue | None:
+        key = check_key(key)
+        found = await self._readers.run(0, self._first_values, (key,), 1)
+        return found[0] if found else None
+
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
         """Reads every file for each page: the names of files say nothing about keys."""
         check_page(limit)

@@ -115,6 +115,10 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
         self._expiries.clear()
         return count
 
+    async def stored_value(self, key: str) -> StoredValue | None:
+        key = check_key(key)
+        return None if self._read(key) is None else StoredValue(key, *self._entries[key])
+
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
         """Looks at every key for each page."""
         check_page(limit)

@@ -166,6 +166,11 @@ class RedisSessionStore(CacheStore, SupportsHealth, SupportsValueTransfer, Suppo
                 removed += sum(await self._write_all([Request(group[0], ("UNLINK", *group)) for group in groups]))
         return removed
 
+    async def stored_value(self, key: str) -> StoredValue | None:
+        key = check_key(key)
+        found = await self._look((key,))
+        return found[0] if found else None
+
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
         """Lists and sorts all keys for each page, because the servers hold them in no order."""
         check_page(limit)

@@ -173,6 +173,10 @@ class SqliteSessionStore(
             total += removed
         return total
 
+    async def stored_value(self, key: str) -> StoredValue | None:
+        key = check_key(key)
+        return await self._database.read(self._stored_value, key)
+
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[StoredValue, ...]:
         check_page(limit)
         return await self._database.read(self._scan, "" if after is None else normalise_text(after), limit)
@@ -293,6 +297,10 @@ class SqliteSessionStore(
 
     def _sweep(self, connection: sqlite3.Connection, now: int, limit: int) -> int:
         return connection.execute(_SWEEP, {"namespace": self._namespace, "now": now, "limit": limit}).rowcount
+
+    def _stored_value(self, connection: sqlite3.Connection, key: str) -> StoredValue | None:
+        row = connection.execute(_GET_WITH_EXPIRY, self._at(self._now(), key)).fetchone()
+        return None if row is None else StoredValue(key, row[0], None if row[1] == _NEVER else row[1])
 
     def _scan(self, connection: sqlite3.Connection, after: str, limit: int) -> tuple[StoredValue, ...]:
         page = {"namespace": self._namespace, "now": self._now(), "after": after, "limit": limit}

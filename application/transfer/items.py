@@ -142,9 +142,8 @@ def differing_fields(mine: Content, theirs: Content) -> list[str]:
     """The names of the fields in which two contents differ; empty if they are equal."""
     if isinstance(mine, VectorRecord) and isinstance(theirs, VectorRecord):
         fields = _differing(_vector_fields(mine), _vector_fields(theirs))
-        if fields == ["embedding"] and _alike(mine.embedding, theirs.embedding):
-            return []
-        return fields
+        alike = _alike(mine.embedding, theirs.embedding)
+        return [field for field in fields if not (alike and field == "embedding")]
     if canonical_bytes(mine) == canonical_bytes(theirs):
         return []
     return _differing(_fields(mine), _fields(theirs))

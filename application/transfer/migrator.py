@@ -202,9 +202,15 @@ class CollectionMigrator:
         )
 
     async def verify(self) -> Comparison:
-        """Compare source and target as a whole. After a merge, the target may hold more."""
+        """Compare source and target as a whole. After a merge, the target may hold more, and what the rule has left as
+        it was may differ.
+        """
         return await compare(
-            self._source, self._target, allow_more=self._merge is not None, on_progress=self._on_progress
+            self._source,
+            self._target,
+            allow_more=self._merge is not None,
+            may_differ=self._stays,
+            on_progress=self._on_progress,
         )
 
     async def forget(self) -> None:
@@ -256,10 +262,16 @@ class CollectionMigrator:
             return False
         if self._merge is MergeRule.FAIL:
             raise TransferRefused(f"{item.key} differs in {', '.join(fields)} between source and target")
-        if self._merge is MergeRule.SKIP or not _is_newer(item, there):
+        if self._stays(item, there):
             return False
         await self._target.delete(item.key)
         return True
+
+    def _stays(self, mine: Item, theirs: Item) -> bool:
+        """Whether the rule leaves an entity of the target that differs from that of the source."""
+        if self._merge is MergeRule.NEWER:
+            return not _is_newer(mine, theirs)
+        return self._merge is MergeRule.SKIP
 
 
 class StoreMigrator:

@@ -19,6 +19,7 @@ _EXAMPLES = 20
 class Comparison:
     """What a comparison found. Each entity counts once; ``examples`` name the first ones with what is wrong.
 
+    ``kept`` are entities of the target that differ because a merge has left them as they were.
     ``unreadable`` says why the comparison ended early, if it did.
     """
 
@@ -30,6 +31,7 @@ class Comparison:
     missing: int = 0
     unexpected: int = 0
     different: int = 0
+    kept: int = 0
     unreadable: str | None = None
     examples: list[str] = field(default_factory=list)
 
@@ -49,6 +51,7 @@ async def compare(
     target: Source,
     *,
     allow_more: bool = False,
+    may_differ: Callable[[Item, Item], bool] = lambda _mine, _theirs: False,
     on_progress: Callable[[Kind, int, int], None] = lambda *_: None,
 ) -> Comparison:
     """Read both from beginning to end, side by side, and compare every item. Holds two pages in memory.
@@ -59,6 +62,7 @@ async def compare(
         source: what it should be.
         target: what it is.
         allow_more: entities that only the target has are not counted as unexpected.
+        may_differ: tells of an entity in source and target whether it is all right that they differ.
         on_progress: is told how many entities of how many have been compared.
 
     Raises:
@@ -66,7 +70,7 @@ async def compare(
     """
     result = Comparison(source.kind, source.location, target.location)
     try:
-        await _compare(source, target, result, allow_more, on_progress)
+        await _compare(source, target, result, allow_more, may_differ, on_progress)
     except StorageCorrupt as error:
         result.unreadable = str(error)
     return result
@@ -77,6 +81,7 @@ async def _compare(
     target: Source,
     result: Comparison,
     allow_more: bool,
+    may_differ: Callable[[Item, Item], bool],
     on_progress: Callable[[Kind, int, int], None],
 ) -> None:
     total = await source.count()
@@ -99,7 +104,10 @@ async def _compare(
         else:
             result.in_source += 1
             result.in_target += 1
-            if wrong := await _differences(left, right, mine, theirs):
+            wrong = await _differences(left, right, mine, theirs)
+            if wrong and may_differ(left, right):
+                result.kept += 1
+            elif wrong:
                 result.different += 1
                 result.note(f"{left.key}: {wrong}")
             left, right = await mine.next_entity(), await theirs.next_entity()

@@ -55,6 +55,8 @@ LEGAL_NUMBERS: dict[str, float] = {
     "smallest": nextafter(0, 1),
     "largest": nextafter(inf, 0),
     "negative": -1.5e-7,
+    # Found when vectors were moved out of Chroma.
+    "all-digits": -999999.9999999999,
 }
 
 REFUSED_NUMBERS: dict[str, float] = {

@@ -144,6 +144,19 @@ def content(kind: Kind, number: int = NUMBER) -> tuple[Item, ...]:
     raise ValueError(kind)
 
 
+def again(cases: Sequence[Item], start: int) -> list[Item]:
+    """The same cases with other ids, numbered on from ``start``."""
+    items = []
+    for item in cases:
+        case_id = an_id("case", start + int(item.key.removeprefix("case_"), 16))
+        changes = {"case_id": case_id}
+        if isinstance(item.content, Message):
+            changes["message_id"] = f"msg_{case_id.removeprefix('case_')}{item.part:04x}"
+        assert isinstance(item.content, Case | Message)
+        items.append(Item(case_id, item.part, item.content.model_copy(update=changes)))
+    return items
+
+
 async def fill(store: object, items: Sequence[Item]) -> Collection:
     """Put the items into the store, in small batches."""
     collection = collection_of(store)

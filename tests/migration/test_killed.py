@@ -16,7 +16,7 @@ from application.transfer.items import Kind
 from application.transfer.migrator import BATCH_ITEMS, Progressed, StoreMigrator, TransferRefused
 from application.transfer.verification import compare
 from tests.migration import copying
-from tests.migration.content import content, fill
+from tests.migration.content import NUMBER, again, content, fill
 from tests.stateful.profiles import NIGHTLY
 from tests.stateful.server_adapters import new_postgres_database
 
@@ -34,7 +34,8 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> str:
 
     async def make() -> None:
         async with copying.opened(str(path)) as repository:
-            await fill(repository, content(Kind.CASES, CASES))
+            for start in range(0, CASES, NUMBER):
+                await fill(repository, again(content(Kind.CASES), start))
 
     asyncio.run(make())
     return str(path)

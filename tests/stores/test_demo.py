@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from application.transfer.migrator import StoreMigrator
 from bootstrap.stores import StoreFactory
 from ports.vectors import EmbeddingSpace
 
@@ -35,10 +36,12 @@ async def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert found[0].metadata == {"number": 7}
     assert len(found) == 10
 
-    target = await prod_store.opened(dev_store.space)
-    assert target.space == EmbeddingSpace("unspecified", 3)
-    records = await dev_store.scan(limit=100)
-    await target.add_documents(*zip(*((r.document, r.embedding, r.metadata, r.id) for r in records), strict=True))
+    # Easy migration
+    migrator = StoreMigrator(source=dev_store, target=prod_store)
+    await migrator.migrate_all()
+
+    assert prod_store.space == dev_store.space == EmbeddingSpace("unspecified", 3)
+    assert (await migrator.verify()).is_clean
     assert await prod_store.search(query_vector, k=10) == found
     await dev_store.aclose()
     await prod_store.aclose()

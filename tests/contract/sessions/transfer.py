@@ -49,6 +49,22 @@ class ValueTransferTests(KeyValueFixtures):
         for number, key in enumerate(HOSTILE_KEYS):
             assert await neighbour.get(key) == HOSTILE_VALUES[number % len(HOSTILE_VALUES)]
 
+    async def test_one_value_is_given_with_its_expiry(self, store: CacheStore, advance: Advance, now: Now) -> None:
+        """Until it expires or is deleted."""
+        assert await transfer(store).stored_value("a") is None
+        moment = await now()
+        given = [StoredValue("a", "1", None), StoredValue("b", "2", moment + 3_600_000)]
+        await transfer(store).put_many(given)
+        assert [await transfer(store).stored_value(each.key) for each in given] == given
+        await store.expire("a", timedelta(seconds=1))
+        await advance(timedelta(seconds=2))
+        assert await transfer(store).stored_value("a") is None
+        await store.delete("b")
+        assert await transfer(store).stored_value("b") is None
+        for key in REFUSED_KEYS:
+            with pytest.raises(InvalidInput):
+                await transfer(store).stored_value(key)
+
     async def test_expiries_are_moved_as_they_are(self, store: CacheStore, neighbour: CacheStore, now: Now) -> None:
         """To the millisecond, and again on the way back."""
         moment = await now()
