@@ -19,7 +19,7 @@ from adapters.postgres.options import PostgresOptions
 from adapters.postgres.pool import PING_SECONDS, Connection, ConnectionPool, Hook, connect_arguments, is_gone
 from adapters.postgres.schema import check_server, has_trigrams, is_current, migrate
 from adapters.postgres.sql import Sql
-from ports.errors import StorageUnavailable
+from ports.errors import InvalidInput, StorageUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ class PostgresDatabase:
         self.has_trigrams = False
         self._pool = pool
         self._transactions: dict[asyncio.Task[object] | None, asyncpg.pool.PoolConnectionProxy[asyncpg.Record]] = {}
+        self._snapshots: set[asyncio.Task[object] | None] = set()
 
     @classmethod
     async def open(
@@ -69,7 +70,8 @@ class PostgresDatabase:
     async def read(self, sql: Sql, parameters: Mapping[str, Any] | None = None) -> list[asyncpg.Record]:
         """The rows of a statement that changes nothing. Repeated once if its connection turns out to be broken.
 
-        Inside of the task's own transaction it reads there, so it sees what that has written.
+        Inside of the task's own transaction it reads there, so it sees what that has written; inside of its own
+        `snapshot` it sees that.
         """
         return await self._run(sql, parameters, changes=False)
 
@@ -82,7 +84,9 @@ class PostgresDatabase:
         Raises:
             Taken: the statement violates a unique constraint.
             OutcomeUnknown: the connection broke after the statement was sent.
+            InvalidInput: the task is inside of its own snapshot.
         """
+        self._refuse_in_snapshot()
         if savepoint and self._joined() is not None:
             async with self.atomic() as connection:
                 return await connection.fetch(sql.text, *sql.arguments(parameters or {}))
@@ -93,6 +97,7 @@ class PostgresDatabase:
         """A connection on which all of the block happens or nothing: a transaction, or inside of the task's own
         transaction a savepoint. Errors of the driver leave the block as errors of the ports.
         """
+        self._refuse_in_snapshot()
         connection = self._joined()
         if connection is None:
             async with self.transaction():
@@ -118,6 +123,7 @@ class PostgresDatabase:
             OutcomeUnknown: the connection broke during the commit.
             StorageUnavailable: an earlier error has spoiled the transaction; nothing of it has happened.
         """
+        self._refuse_in_snapshot()
         if self._joined() is not None:
             yield
             return
@@ -137,6 +143,34 @@ class PostgresDatabase:
                 raise
             await self._commit(connection)
         finally:
+            await self._pool.release(connection)
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """Every `read` of the same task sees what is committed now; a block inside a block joins the outer.
+
+        Raises:
+            InvalidInput: the task has a transaction open.
+        """
+        task = asyncio.current_task()
+        if task in self._snapshots:
+            yield
+            return
+        if self._joined() is not None:
+            raise InvalidInput("a snapshot cannot begin inside of a transaction of the same task")
+        connection = await self._pool.acquire()
+        try:
+            with self._translated():
+                await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
+                # What is seen is fixed by the first query, not by BEGIN.
+                await connection.execute("SELECT 1")
+            self._transactions[task] = connection
+            self._snapshots.add(task)
+            yield
+        finally:
+            self._snapshots.discard(task)
+            self._transactions.pop(task, None)
+            await _undo(connection, "ROLLBACK")
             await self._pool.release(connection)
 
     async def check_health(self) -> None:
@@ -205,6 +239,10 @@ class PostgresDatabase:
                 raise
             finally:
                 await self._pool.release(connection)
+
+    def _refuse_in_snapshot(self) -> None:
+        if self._snapshots and asyncio.current_task() in self._snapshots:
+            raise InvalidInput("nothing can be written inside of a snapshot")
 
     def _joined(self) -> Connection | None:
         return self._transactions.get(asyncio.current_task()) if self._transactions else None

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager
 
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.sql import Sql
-from ports.transfer import SupportsCheckpoints, SupportsTransactions, check_checkpoint
+from ports.transfer import SupportsCheckpoints, SupportsSnapshot, SupportsTransactions, check_checkpoint
 
 
 def create_checkpoints(table: str) -> str:
@@ -20,7 +20,7 @@ def create_checkpoints(table: str) -> str:
     )
 
 
-class PostgresStore(SupportsCheckpoints, SupportsTransactions):
+class PostgresStore(SupportsCheckpoints, SupportsTransactions, SupportsSnapshot):
     """Base of the stores in a `PostgresDatabase`, which several may share.
 
     The stores with the same table ``checkpoints`` share its names.
@@ -58,3 +58,7 @@ class PostgresStore(SupportsCheckpoints, SupportsTransactions):
     def begin_transaction(self) -> AbstractAsyncContextManager[None]:
         """A transaction of this task on the whole database."""
         return self._database.transaction()
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        """A view of this task on the whole database, as it is now."""
+        return self._database.snapshot()

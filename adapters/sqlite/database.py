@@ -20,6 +20,7 @@ import aiosqlite
 
 from adapters.sqlite import schema
 from adapters.sqlite.errors import translate
+from domain.errors import InvalidInput
 from ports.errors import StorageUnavailable
 
 A = TypeVarTuple("A")
@@ -91,13 +92,22 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 class SqliteDatabase:
     """An open SQLite file. Made by `open`; the caller holds the lock on the data folder while it is open."""
 
-    def __init__(self, path: Path, writer: _Worker, readers: tuple[_Worker, ...], busy_timeout: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: _Worker,
+        readers: tuple[_Worker, ...],
+        busy_timeout: float,
+        synchronous: Synchronous = "FULL",
+    ) -> None:
         self.path = path
         self._writer = writer
         self._readers = readers
         self._busy_timeout = busy_timeout
         self._turn = asyncio.Lock()
         self._owner: asyncio.Task[object] | None = None
+        self._snapshots: dict[asyncio.Task[object] | None, _Worker] = {}
+        self._synchronous = synchronous
         self._closed = False
 
     @classmethod
@@ -133,15 +143,18 @@ class SqliteDatabase:
             if isinstance(error, sqlite3.Error):
                 raise translate(error, path) from error
             raise
-        return cls(path, workers[0], tuple(workers[1:]), busy_timeout)
+        return cls(path, workers[0], tuple(workers[1:]), busy_timeout, synchronous)
 
     async def read(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)`` on a connection that reads what is committed.
 
-        Inside of the task's own transaction it reads there, so it sees what that has written.
+        Inside of the task's own transaction it reads there, so it sees what that has written; inside of its own
+        `snapshot` it sees that.
         """
         if self._owner is not None and self._owner is asyncio.current_task():
             return await self._join(function, *args)
+        if self._snapshots and (held := self._snapshots.get(asyncio.current_task())):
+            return await self._run(held, function, *args)
         return await self._run(min(self._readers, key=_waiting), function, *args)
 
     async def write(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
@@ -152,9 +165,11 @@ class SqliteDatabase:
 
         Raises:
             StorageUnavailable: another transaction was open for longer than the busy timeout.
+            InvalidInput: the task is inside of its own snapshot.
         """
         if self._owner is not None and self._owner is asyncio.current_task():
             return await self._join(function, *args)
+        self._refuse_in_snapshot()
         if self._turn.locked():
             await self._take_turn()
             self._turn.release()
@@ -171,6 +186,7 @@ class SqliteDatabase:
         if self._owner is not None and self._owner is task:
             yield
             return
+        self._refuse_in_snapshot()
         await self._take_turn()
         try:
             await self._run(self._writer, _begin)
@@ -185,6 +201,33 @@ class SqliteDatabase:
             raise
         finally:
             self._turn.release()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[None]:
+        """Every `read` of the same task sees what is committed now; a block inside a block joins the outer.
+
+        It has a connection of its own, so that no other task reads the past there.
+
+        Raises:
+            InvalidInput: the task has a transaction open.
+        """
+        task = asyncio.current_task()
+        if task in self._snapshots:
+            yield
+            return
+        if self._owner is not None and self._owner is task:
+            raise InvalidInput("a snapshot cannot begin inside of a transaction of the same task")
+        if self._closed:
+            raise StorageUnavailable(f"database {self.path} is closed")
+        worker = _Worker(partial(_connect, self.path, self._synchronous, self._busy_timeout, query_only=True))
+        try:
+            _ = await worker
+            await self._run(worker, _begin_snapshot)
+            self._snapshots[task] = worker
+            yield
+        finally:
+            self._snapshots.pop(task, None)
+            await worker.close()
 
     async def check_health(self) -> None:
         """Read, and take and give back the right to write.
@@ -201,7 +244,7 @@ class SqliteDatabase:
             return
         self._closed = True
         # The writer is last: it moves the write-ahead log into the file.
-        for worker in (*self._readers, self._writer):
+        for worker in (*self._snapshots.values(), *self._readers, self._writer):
             await worker.close()
 
     async def _run(self, worker: _Worker, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
@@ -218,6 +261,10 @@ class SqliteDatabase:
             return function(connection, *args)
 
         return await self._run(self._writer, inside)
+
+    def _refuse_in_snapshot(self) -> None:
+        if self._snapshots and asyncio.current_task() in self._snapshots:
+            raise InvalidInput("nothing can be written inside of a snapshot")
 
     async def _take_turn(self) -> None:
         try:
@@ -255,6 +302,11 @@ def _require_transaction(connection: sqlite3.Connection) -> None:
 
 def _begin(connection: sqlite3.Connection) -> None:
     connection.execute("BEGIN IMMEDIATE")
+
+
+def _begin_snapshot(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN")
+    _first_page(connection)  # what is seen is fixed by the first look, not by BEGIN
 
 
 def _commit(connection: sqlite3.Connection) -> None:

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import AbstractAsyncContextManager
 
 from adapters.sqlite.database import SqliteDatabase
-from ports.transfer import SupportsCheckpoints, SupportsTransactions, check_checkpoint
+from ports.transfer import SupportsCheckpoints, SupportsSnapshot, SupportsTransactions, check_checkpoint
 
 CREATE_CHECKPOINTS = "CREATE TABLE checkpoints (name TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL)"
 """For a file with a schema of its own; the schema of cases has the table by a migration."""
@@ -18,7 +18,7 @@ _WRITE = (
 _REMOVE = "DELETE FROM checkpoints WHERE name = :name"
 
 
-class SqliteStore(SupportsCheckpoints, SupportsTransactions):
+class SqliteStore(SupportsCheckpoints, SupportsTransactions, SupportsSnapshot):
     """Base of the stores on a `SqliteDatabase`, which several may share: its checkpoints are those of all of them."""
 
     def __init__(self, database: SqliteDatabase) -> None:
@@ -42,6 +42,10 @@ class SqliteStore(SupportsCheckpoints, SupportsTransactions):
     def begin_transaction(self) -> AbstractAsyncContextManager[None]:
         """A transaction of this task on the whole database file."""
         return self._database.transaction()
+
+    def snapshot(self) -> AbstractAsyncContextManager[None]:
+        """A view of this task on the whole database file, as it is now."""
+        return self._database.snapshot()
 
 
 # ---------------------------------------------------------------- on the thread of a connection
