@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -103,9 +103,7 @@ class Backup:
                     await self._records(kind, _without(collection, gone), await collection.count())
             named = tuple(f"case {case_id}: " for case_id in gone)
             dangling = [
-                text
-                async for text in dangling_references(replace(self._stores, vectors=None))
-                if not text.startswith(named or ("\0",))
+                text async for text in dangling_references(self._stores) if not text.startswith(named or ("\0",))
             ]
         return self._finish(manifest, dangling)
 

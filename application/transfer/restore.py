@@ -66,9 +66,9 @@ class Restore:
             CollectionMigrator(source, self._collections[kind], on_progress=self._on_progress)
             for kind, source in self._moved().items()
         ]
+        await self._check_empty()
         for migrator in migrators:
             await migrator.check()
-        await self._check_the_rest({migrator.kind for migrator in migrators})
         done = [await migrator.migrate() for migrator in migrators]
         if self._target.vectors is not None and not self.copies_vectors:
             await self._index().repair()
@@ -91,13 +91,17 @@ class Restore:
             if kind in self._collections and (kind is not Kind.VECTORS or self.copies_vectors)
         }
 
-    async def _check_the_rest(self, moved: set[Kind]) -> None:
-        """What the archive says nothing of has to be empty too, but for what is made or expires by itself."""
+    async def _check_empty(self) -> None:
+        """Refuse what holds something that no restore has written, but for what is made or expires by itself."""
+        moved = self._moved()
         for kind, collection in self._collections.items():
-            if kind in moved or kind in (Kind.VECTORS, Kind.SESSIONS):
+            if kind not in moved and kind in (Kind.VECTORS, Kind.SESSIONS):
                 continue
-            if not await is_empty(collection):
-                raise TransferRefused(f"{collection.location} already holds {kind}; restore into empty stores")
+            if await collection.store.read_checkpoint(f"transfer-{kind}") is None and not await is_empty(collection):
+                raise TransferRefused(
+                    f"{collection.location} already holds {kind}; an archive is restored into empty stores: set "
+                    "FAULTMAVEN_DATA_DIR to another folder, or name other databases"
+                )
 
     def _index(self) -> VectorIndex:
         target = self._target

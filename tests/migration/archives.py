@@ -66,9 +66,7 @@ def with_files(item: Item, number: int) -> Item:
         file.replace(content_ref=f"{case.case_id}/{file.file_id}") for file in case.uploaded_files[: number % 4]
     )
     named = {file.file_id for file in files}
-    evidence = tuple(
-        each.replace(file_id=each.file_id if each.file_id in named else None) for each in case.evidence
-    )
+    evidence = tuple(each.replace(file_id=each.file_id if each.file_id in named else None) for each in case.evidence)
     written = tuple(
         each.replace(content_ref=f"{case.case_id}/{each.document_id}")
         for each in case.documentation.documents_generated[:1]

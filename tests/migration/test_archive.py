@@ -16,6 +16,7 @@ import pytest
 
 from adapters.archive.zip_file import reading, writing
 from adapters.filesystem.blobs import FileBlobStore
+from adapters.memory.vectors import InMemoryVectorStore
 from adapters.postgres.cases import PostgresCaseRepository
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.knowledge import PostgresKnowledgeRepository
@@ -90,7 +91,7 @@ async def test_round_trip(source: Stores, archive: Path) -> None:
 
 async def test_two_backups_of_the_same_are_the_same_bytes(source: Stores, archive: Path, tmp_path: Path) -> None:
     await backed_up(source, tmp_path / "again.zip")
-    assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
+    assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()  # noqa: ASYNC240
 
 
 async def test_round_trip_by_sqlite(source: Stores, archive: Path, tmp_path: Path) -> None:
@@ -143,8 +144,6 @@ async def test_vectors_are_left_out_and_made_again(tmp_path: Path) -> None:
     await backed_up(source, tmp_path / "backup.zip")
     made = in_memory(vectors=False)
     assert made.embeddings is not None
-    from adapters.memory.vectors import InMemoryVectorStore
-
     target = replace(made, vectors=InMemoryVectorStore(made.embeddings.space))
     _, verification = await restored(tmp_path / "backup.zip", target)
     assert not [text for text in verification.dangling if "has no vector" in text]
@@ -215,20 +214,20 @@ async def refused(path: Path) -> Exception:
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.5, 0.9, 0.99, 0.9999])
 async def test_a_truncated_archive_is_refused(archive: Path, share: float) -> None:
-    content = archive.read_bytes()
-    archive.write_bytes(content[: int(len(content) * share)])
+    content = archive.read_bytes()  # noqa: ASYNC240
+    archive.write_bytes(content[: int(len(content) * share)])  # noqa: ASYNC240
     assert "archive" in str(await refused(archive))
 
 
 async def test_a_flipped_byte_is_refused_or_says_nothing(source: Stores, archive: Path) -> None:
     """Some bytes of a ZIP file mean nothing to a reader, such as the times of members."""
-    content = archive.read_bytes()
+    content = archive.read_bytes()  # noqa: ASYNC240
     chosen = random.Random(4)
     harmless = 0
-    for _ in range(60):
+    for _ in range(40):
         damaged = bytearray(content)
         damaged[chosen.randrange(len(content))] ^= 1 << chosen.randrange(8)
-        archive.write_bytes(damaged)
+        archive.write_bytes(damaged)  # noqa: ASYNC240
         target = in_memory()
         try:
             await restored(archive, target)
@@ -237,7 +236,7 @@ async def test_a_flipped_byte_is_refused_or_says_nothing(source: Stores, archive
         else:
             harmless += 1
             await same(source, target)
-    assert harmless < 30
+    assert harmless < 20
 
 
 @pytest.mark.parametrize("name", LINES)
@@ -328,8 +327,8 @@ async def test_version_1_is_read(tmp_path: Path) -> None:
         Kind.USERS: 12,
         Kind.DOCUMENTS: 12,
         Kind.VECTORS: 12,
-        Kind.FILES: 6,
-        Kind.CASES: 32,
+        Kind.FILES: 4,
+        Kind.CASES: 39,
         Kind.SESSIONS: 12,
     }
 
@@ -353,7 +352,7 @@ async def test_the_file_is_for_its_owner_and_whole_or_not_there(source: Stores, 
     with pytest.raises(StorageCorrupt), writing(path, overwrite=True) as writer:
         await Backup(failing, writer, now=NOW, release="0").everything()
     assert path.read_bytes() == content
-    assert [item.name for item in tmp_path.iterdir()] == ["backup.zip"]
+    assert [item.name for item in tmp_path.iterdir()] == ["backup.zip"]  # noqa: ASYNC240
 
 
 async def _unreadable(key: str) -> AsyncIterator[bytes]:
