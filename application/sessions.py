@@ -137,6 +137,14 @@ class SessionService:
 
         await update_record(self._cache, _index_key(actor.user_id), leave, self._policy.lifetime)
 
+    async def end_all(self, user_id: str) -> int:
+        """End all sessions of the user; returns how many were running."""
+        known = await self._index(user_id)
+        ended = sum([await self._cache.delete(_key(session_id)) for session_id in known.values()])
+        # Behind the sessions, so that an interruption leaves none that is not listed.
+        await self._cache.delete(_index_key(user_id))
+        return ended
+
     async def list_sessions(self, actor: Actor) -> tuple[Session, ...]:
         """The running sessions of the actor, the latest opened first."""
         known = await self._index(actor.user_id)

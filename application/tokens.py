@@ -92,8 +92,16 @@ class TokenStore:
 
     async def forget(self, user_id: str) -> int:
         """Remove all tokens of the user; returns how many had not run out."""
-        known, _ = await update_record(self._cache, _index(user_id), lambda _: {}, self._refresh_ttl)
-        return sum([await self._cache.delete(key) for key in known])
+        raw = await self._cache.get(_index(user_id))
+        known: Record = json.loads(raw) if raw else {}
+        live = sum([await self._cache.delete(key) for key in known])
+
+        def without(record: Record) -> Record:
+            return {key: end for key, end in record.items() if key not in known}
+
+        # Behind the tokens, so that an interruption leaves none that is not listed.
+        await update_record(self._cache, _index(user_id), without, self._refresh_ttl)
+        return live
 
 
 def _key(token: str) -> str:

@@ -147,6 +147,10 @@ class UserService:
         await self._tokens.forget(user_id)
         return user
 
+    async def forget_tokens(self, user_id: str) -> int:
+        """Remove all tokens of the user; returns how many had not run out."""
+        return await self._tokens.forget(user_id)
+
     # ---------------------------------------------------------------- sign-in
 
     async def sign_in(self, username: str, password: str) -> SignedIn:

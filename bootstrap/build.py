@@ -133,6 +133,21 @@ async def opened_records(settings: Settings) -> AsyncIterator[Records]:
         yield records
 
 
+@asynccontextmanager
+async def opened_records_and_files(settings: Settings) -> AsyncIterator[tuple[Records, BlobStore]]:
+    """As `opened_records`, with the files: several processes may have them open.
+
+    Raises:
+        BackendsUnusable: a chosen backend cannot be opened.
+    """
+    async with AsyncExitStack() as stack:
+        technologies = _Technologies(settings, stack)
+        records = await _records(technologies)
+        files = await technologies.keep("BLOB_STORAGE_TYPE", technologies.stores.blobs)
+        technologies.check()
+        yield records, files
+
+
 _EMBEDDING_SETTINGS = tuple(name for name in Settings.model_fields if name.startswith("embedding_"))
 
 

@@ -29,8 +29,8 @@ async def opened_migration(
         Misconfigured: cases, users or files are in memory on one side.
         StartError: see `bootstrap.build.opened_ports`.
     """
-    _check(source, "source")
-    _check(target, "target")
+    check_lasting(source, "source")
+    check_lasting(target, "target")
     async with (
         opened_ports(source, _PURPOSE) as mine,
         opened_ports(target, _PURPOSE, beside=Opened(source, mine)) as theirs,
@@ -57,7 +57,12 @@ def stores_of(settings: Settings, ports: Ports, *, sessions: bool) -> Stores:
     )
 
 
-def _check(settings: Settings, side: str) -> None:
+def check_lasting(settings: Settings, side: str) -> None:
+    """Refuse what no other process can read or write.
+
+    Raises:
+        Misconfigured: cases, users or files are in the memory of a server.
+    """
     in_memory = [name.upper() for name in _KEPT if getattr(settings, name) == "inmemory"]
     if in_memory:
         raise Misconfigured(

@@ -18,8 +18,11 @@ from adapters.markdown.documents import read_folder
 from application.doctor import Doctor, Finding, Verdict
 from application.knowledge import KnowledgeService, SourceDocument
 from application.operations import Operations
-from application.transfer.migrator import MergeRule, Progress
-from application.transfer.system import SystemMigrator
+from application.transfer.backup import BackupReport
+from application.transfer.migrator import MergeRule, Migration, Progress
+from application.transfer.restore import ImportedCase
+from application.transfer.system import SystemMigrator, Verification
+from application.user_deletion import DeletedUser
 from application.users import UserService
 from bootstrap.configuration import Configuration, configuration_named, load_configuration
 from bootstrap.data_folder import held, holder_of
@@ -138,6 +141,40 @@ class ProcessRuntime(Runtime):
         theirs = configuration_named(target).settings
         async with opened_migration(mine, theirs, merge=merge, on_progress=on_progress) as migrator:
             yield migrator
+
+    async def backup(
+        self, path: Path, *, vectors: bool, sessions: bool, overwrite: bool, on_progress: Progress
+    ) -> BackupReport:
+        """See `Runtime`."""
+        from bootstrap.archiving import back_up
+
+        return await back_up(
+            self._settings, path, vectors=vectors, sessions=sessions, overwrite=overwrite, on_progress=on_progress
+        )
+
+    async def restore(self, path: Path, *, on_progress: Progress) -> tuple[list[Migration], Verification]:
+        """See `Runtime`."""
+        from bootstrap.archiving import restore
+
+        return await restore(self._settings, path, on_progress=on_progress)
+
+    async def export_case(self, case_id: str, path: Path, *, overwrite: bool) -> BackupReport:
+        """See `Runtime`."""
+        from bootstrap.archiving import export_case
+
+        return await export_case(self._settings, case_id, path, overwrite=overwrite)
+
+    async def import_case(self, path: Path, *, owner: str | None) -> ImportedCase:
+        """See `Runtime`."""
+        from bootstrap.archiving import import_case
+
+        return await import_case(self._settings, path, owner=owner)
+
+    async def delete_user(self, username: str) -> DeletedUser:
+        """See `Runtime`."""
+        from bootstrap.archiving import delete_user
+
+        return await delete_user(self._settings, username)
 
     @asynccontextmanager
     async def _shared_records(self, purpose: str) -> AsyncIterator[Records]:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from adapters.cli import cases, config, knowledge, migrate, users
+from adapters.cli import archives, cases, config, knowledge, migrate, users
 from adapters.cli.output import Json, coloured, console, print_json, print_table
 from adapters.cli.runtime import Runtime
 from application.doctor import Verdict
@@ -43,6 +43,7 @@ def create_cli(runtime: Runtime) -> typer.Typer:
         group = typer.Typer(help=about, no_args_is_help=True)
         register(group, runtime)
         app.add_typer(group, name=name)
+    archives.register(app, runtime)
 
     @app.command("doctor", help="Examine this installation. Exit code 0: healthy, 1: something is wrong.")
     def doctor(

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from adapters.cli.archives import register_case
 from adapters.cli.output import Json, at, print_case, print_cases, print_json
 from adapters.cli.runtime import Runtime
 from application.operations import CaseFile
@@ -46,6 +47,8 @@ def register(app: typer.Typer, runtime: Runtime) -> None:
             print_json({"case": file.case.model_dump(mode="json"), "owner": file.owner, "messages": messages})
         else:
             print_case(file)
+
+    register_case(app, runtime)
 
 
 def _case_row(case: Case) -> dict[str, Any]:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from adapters.cli.output import Json, console, errors, print_json, print_table
+from adapters.cli.progress import with_progress
 from adapters.cli.runtime import Runtime
-from application.transfer.items import Kind
 from application.transfer.migrator import MergeRule, Migration
 from application.transfer.migrator import Progress as OnProgress
 from application.transfer.system import Plan, SystemMigrator, Verification
@@ -56,10 +54,10 @@ def register(app: typer.Typer, runtime: Runtime) -> None:
 
         migrations, verification = _run(runtime, source, to, merge, move)
         if as_json:
-            print_json({"moved": migrations, "verified": _report(verification)})
+            print_json({"moved": migrations, "verified": verification_report(verification)})
         else:
-            _print_migrations(migrations)
-            _print_verification(verification)
+            print_migrations(migrations)
+            print_verification(verification)
         if not verification.is_clean:
             raise typer.Exit(1)
         if not as_json:
@@ -73,9 +71,9 @@ def register(app: typer.Typer, runtime: Runtime) -> None:
     def verify(to: To, source: From = None, merge: Merge = None, as_json: Json = False) -> None:
         verification = _run(runtime, source, to, merge, SystemMigrator.verify)
         if as_json:
-            print_json(_report(verification))
+            print_json(verification_report(verification))
         else:
-            _print_verification(verification)
+            print_verification(verification)
         raise typer.Exit(0 if verification.is_clean else 1)
 
 
@@ -90,26 +88,7 @@ def _run(
         async with runtime.migration(source, target, merge=merge, on_progress=on_progress) as migrator:
             return await action(migrator)
 
-    if not errors.is_terminal:
-        return asyncio.run(work(lambda *_: None))
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=errors, transient=True) as progress:
-        bars: dict[Kind, TaskID] = {}
-
-        def show(kind: Kind, done: int, total: int) -> None:
-            if kind not in bars or progress.tasks[bars[kind]].completed > done:
-                bars[kind] = progress.add_task(kind.value, total=total, rate="")
-            task = progress.tasks[bars[kind]]
-            rate = f"{task.finished_speed or task.speed or 0:,.0f}/s"
-            progress.update(bars[kind], completed=done, total=total, rate=rate)
-
-        return asyncio.run(work(show))
+    return with_progress(work)
 
 
 def _print_plan(plans: Sequence[Plan]) -> None:
@@ -131,7 +110,8 @@ def _print_plan(plans: Sequence[Plan]) -> None:
             errors.print(f"[yellow]{plan.kind}[/]: {escape(warning)}")
 
 
-def _print_migrations(migrations: Sequence[Migration]) -> None:
+def print_migrations(migrations: Sequence[Migration]) -> None:
+    """What was moved, kind by kind."""
     rows = [
         (
             migration.kind.value,
@@ -146,7 +126,8 @@ def _print_migrations(migrations: Sequence[Migration]) -> None:
     print_table(("moved", "read", "written", "left as they were", "done earlier", "time"), rows)
 
 
-def _print_verification(verification: Verification) -> None:
+def print_verification(verification: Verification) -> None:
+    """What a comparison found, with the first differences on standard error."""
     rows = [
         (
             item.kind.value,
@@ -171,7 +152,8 @@ def _print_verification(verification: Verification) -> None:
         errors.print(f"not the same on both sides ({len(verification.dangling)} references lead nowhere)", style="red")
 
 
-def _report(verification: Verification) -> dict[str, Any]:
+def verification_report(verification: Verification) -> dict[str, Any]:
+    """A verification for `print_json`."""
     return {
         "clean": verification.is_clean,
         "comparisons": verification.comparisons,

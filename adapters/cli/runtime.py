@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Protocol
 
 from application.doctor import Finding
 from application.knowledge import KnowledgeService, SourceDocument
 from application.operations import Operations
-from application.transfer.migrator import MergeRule, Progress
-from application.transfer.system import SystemMigrator
+from application.transfer.backup import BackupReport
+from application.transfer.migrator import MergeRule, Migration, Progress
+from application.transfer.restore import ImportedCase
+from application.transfer.system import SystemMigrator, Verification
+from application.user_deletion import DeletedUser
 from application.users import UserService
 
 
@@ -46,4 +50,26 @@ class Runtime(Protocol):
         """The migration between two installations, each named by a profile or a file with settings; None is this one.
         Not beside a server that runs on local stores.
         """
+        ...
+
+    async def backup(
+        self, path: Path, *, vectors: bool, sessions: bool, overwrite: bool, on_progress: Progress
+    ) -> BackupReport:
+        """Write everything to an archive; also beside a running server, unless it has vectors or sessions to itself."""
+        ...
+
+    async def restore(self, path: Path, *, on_progress: Progress) -> tuple[list[Migration], Verification]:
+        """Write an archive into the empty stores and verify it; not beside a running server."""
+        ...
+
+    async def export_case(self, case_id: str, path: Path, *, overwrite: bool) -> BackupReport:
+        """Write one case to an archive; also beside a running server."""
+        ...
+
+    async def import_case(self, path: Path, *, owner: str | None) -> ImportedCase:
+        """Write the case of an archive into this installation; also beside a running server."""
+        ...
+
+    async def delete_user(self, username: str) -> DeletedUser:
+        """Delete an account with all that belongs to it; not beside a server that runs on local stores."""
         ...

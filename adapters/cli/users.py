@@ -55,6 +55,24 @@ def register(app: typer.Typer, runtime: Runtime) -> None:
         asyncio.run(run())
         console.print(f"Changed the password of {escape(username)}.")
 
+    @app.command(
+        "delete",
+        help="Delete an account with its cases, their messages, files and knowledge, its own knowledge, sessions and "
+        "sign-ins. This cannot be undone. With local stores, stop the server first. An interrupted deletion goes on "
+        "when it is repeated.",
+    )
+    def delete(
+        username: Annotated[str, typer.Argument(help="Name to sign in with.")],
+        yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    ) -> None:
+        if not yes:
+            typer.confirm(f"Delete {username} with all cases and everything in them?", abort=True)
+        done = asyncio.run(runtime.delete_user(username))
+        console.print(
+            f"Deleted {escape(done.user.username)}, {done.cases} cases, {done.files} files and "
+            f"{done.documents} documents."
+        )
+
     @app.command("list", help="List the accounts.")
     def list_users(as_json: Json = False) -> None:
         async def run() -> list[dict[str, Any]]:

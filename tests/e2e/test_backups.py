@@ -1,0 +1,19 @@
+"""Backups that are made while a server is written to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.backups import check
+
+
+@pytest.mark.slow
+@pytest.mark.chroma
+@pytest.mark.timeout(300)
+def test_backups_under_write_load(tmp_path: Path) -> None:
+    """Whatever was acknowledged before a backup began is in it, and nothing in it is torn."""
+    results = check(3, tmp_path)
+    assert len(results) == 3
+    assert all(result["files"] for result in results[1:])
