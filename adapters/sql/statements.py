@@ -155,13 +155,16 @@ def expired_cases() -> Select[Any]:
 
 
 def page_of_messages() -> Select[Any]:
-    """Messages of the case ``:key`` in their order."""
+    """Messages of the case ``:key`` in their order, after the first ``:offset``.
+
+    The numbers of a case's messages begin at 1 and have no gap, so the last page is found as fast as the first.
+    """
     return (
         select(*MESSAGE_ROW)
-        .where(case_messages.c.case_id == bindparam("key"))
+        .where(case_messages.c.case_id == bindparam("key"), case_messages.c.seq > bindparam("offset"))
         .order_by(case_messages.c.seq)
         .limit(bindparam("limit"))
-        .offset(bindparam("offset"))
+        .offset(_NONE)
     )
 
 

@@ -1,20 +1,18 @@
-"""Stores of cases for the tests of faults, with a quick way of appending many messages."""
+"""Stores of cases for the tests of faults."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Protocol
 
 from adapters.memory.cases import InMemoryCaseRepository
-from adapters.postgres.cases import _ADD_MESSAGE, PostgresCaseRepository, _message_row
+from adapters.postgres.cases import PostgresCaseRepository
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
-from adapters.sqlite.cases import SqliteCaseRepository, _add_message
-from adapters.sqlite.database import SqliteDatabase, atomic
-from domain.message import Message
+from adapters.sqlite.cases import SqliteCaseRepository
+from adapters.sqlite.database import SqliteDatabase
 from ports.cases import CaseRepository
 
 
@@ -23,10 +21,6 @@ class CaseStore(Protocol):
 
     def open(self) -> AbstractAsyncContextManager[CaseRepository]:
         """The store, closed at the end of the block."""
-        ...
-
-    async def append(self, messages: Sequence[Message]) -> None:
-        """Do with each message what `add_message` does, with fewer waits in between."""
         ...
 
     def assert_at_rest(self) -> None:
@@ -40,13 +34,7 @@ class InMemory:
     @asynccontextmanager
     async def open(self) -> AsyncIterator[CaseRepository]:
         """A new store."""
-        self._repository = InMemoryCaseRepository()
-        yield self._repository
-
-    async def append(self, messages: Sequence[Message]) -> None:
-        """One after the other."""
-        for message in messages:
-            assert await self._repository.add_message(message)
+        yield InMemoryCaseRepository()
 
     def assert_at_rest(self) -> None:
         """Nothing is ever in use."""
@@ -67,16 +55,6 @@ class OnSqlite:
         finally:
             await self._database.aclose()
 
-    async def append(self, messages: Sequence[Message]) -> None:
-        """All with one commit."""
-
-        def work(connection: sqlite3.Connection) -> None:
-            with atomic(connection):
-                for message in messages:
-                    assert _add_message(connection, message)
-
-        await self._database.write(work)
-
     def assert_at_rest(self) -> None:
         """No operation waits for a thread."""
         assert not any(worker.waiting for worker in (self._database._writer, *self._database._readers))
@@ -96,12 +74,6 @@ class OnPostgres:
             yield PostgresCaseRepository(self._database)
         finally:
             await self._database.aclose()
-
-    async def append(self, messages: Sequence[Message]) -> None:
-        """All with one commit, sent without waiting for the answers in between."""
-        rows = [_ADD_MESSAGE.arguments(_message_row(message)) for message in messages]
-        async with self._database.atomic() as connection:
-            await connection.executemany(_ADD_MESSAGE.text, rows)
 
     def assert_at_rest(self) -> None:
         """No connection of the pool is in use."""

@@ -7,8 +7,8 @@ import pytest
 
 from domain.message import Message
 from ports.cases import CaseRepository
+from ports.transfer import SupportsCaseTransfer
 from tests.builders import a_case, a_message, an_id, later
-from tests.faults.case_stores import CaseStore
 from tests.stateful.profiles import NIGHTLY
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -33,7 +33,7 @@ async def seconds(repository: CaseRepository, what: Message) -> float:
     return time.perf_counter() - began
 
 
-async def test_append_costs_the_same(store: CaseStore, repository: CaseRepository) -> None:
+async def test_append_costs_the_same(repository: CaseRepository) -> None:
     """At night, the median of 200 appends after the 100,000th is at most 1.2 times that of 200 after the tenth.
 
     Both are taken in turns, on a long case and on a short one, so that a busy machine slows them alike.
@@ -43,8 +43,9 @@ async def test_append_costs_the_same(store: CaseStore, repository: CaseRepositor
     for number in range(EARLY):
         assert await repository.add_message(message(2, number))
     filled = MESSAGES - MEASURED
+    assert isinstance(repository, SupportsCaseTransfer)
     for start in range(0, filled, BATCH):
-        await store.append([message(1, number) for number in range(start, min(start + BATCH, filled))])
+        await repository.add_messages([message(1, number) for number in range(start, min(start + BATCH, filled))])
     early, late = [], []
     for number in range(MEASURED):
         early.append(await seconds(repository, message(2, EARLY + number)))
