@@ -1,0 +1,80 @@
+"""What the stores are filled with; the same for every adapter."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import islice
+
+from domain.case import Case
+from domain.documentation import DocumentationData
+from domain.message import Message
+from ports.cases import CaseRepository
+from tests.builders import a_full_case, a_message, a_turn, an_id, later
+
+USERS = 2
+"""Who the cases belong to, in turn."""
+BATCH = 500
+WORKING_SET = 64
+
+
+def user_id(number: int) -> str:
+    """The owner of the ``number``-th case."""
+    return an_id("user", number % USERS)
+
+
+def a_large_case(number: int) -> Case:
+    """The ``number``-th case: 12 pieces of evidence and 6 hypotheses, 24 KB."""
+    return a_full_case(
+        number,
+        message_count=0,
+        user_id=user_id(number),
+        last_activity_at=later(number),
+        turn_history=(a_turn(8),),
+        documentation=DocumentationData(),
+    )
+
+
+def a_long_message(case_id: str, number: int) -> Message:
+    """The ``number``-th message of a case, as long as an answer usually is."""
+    return a_message(case_id, number, content=f"Message {number}: " + "the gateway answers 502 since noon. " * 12)
+
+
+async def fill_cases(cases: CaseRepository, content: Iterator[Case]) -> None:
+    """Insert all of them."""
+    while batch := list(islice(content, BATCH)):
+        await cases.save_many(batch)  # type: ignore[attr-defined]
+
+
+async def fill_messages(cases: CaseRepository, content: Sequence[Message]) -> None:
+    """Append all of them, many with one commit."""
+    for start in range(0, len(content), BATCH):
+        async with cases.begin_transaction():
+            for message in content[start : start + BATCH]:
+                assert await cases.add_message(message)
+
+
+class Numbers:
+    """Numbers that nobody else has, for ids of what is added while it is measured."""
+
+    def __init__(self, start: int) -> None:
+        self._next = start
+
+    def take(self, count: int) -> range:
+        """The next ones."""
+        self._next += count
+        return range(self._next - count, self._next)
+
+
+def some(count: int, among: int, chance: random.Random) -> list[int]:
+    """Numbers from 1 to ``among``."""
+    return [chance.randint(1, among) for _ in range(count)]
+
+
+def working_set(count: int, among: int, chance: random.Random) -> list[int]:
+    """Numbers from 1 to ``among``, from the same few that lie all over it.
+
+    Asking for all of them at random would measure the caches of the processor, which hold little.
+    """
+    few = min(WORKING_SET, among)
+    return [1 + chance.randrange(few) * (among - 1) // max(1, few - 1) for _ in range(count)]

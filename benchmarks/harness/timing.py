@@ -1,0 +1,114 @@
+"""Measures operations side by side: in each round all of them once, in an order that is drawn anew.
+
+An operation is called so often in a row that the block takes a few milliseconds. The garbage collector is off in a
+block and runs between rounds; what was there before is kept out of its sight.
+"""
+
+from __future__ import annotations
+
+import gc
+import random
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter_ns
+from typing import Any
+
+LEAST_ROUNDS = 25
+_MOST_CALLS = 20_000
+_WARM_UP_CALLS = 3
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long is measured: ``rounds`` blocks of each operation, which take about ``block`` seconds."""
+
+    rounds: int = 101
+    block: float = 0.01
+    seed: int = 20251
+
+    def __post_init__(self) -> None:
+        """Refuse to conclude from too little."""
+        if self.rounds < LEAST_ROUNDS:
+            raise ValueError(f"{self.rounds} rounds say too little; at least {LEAST_ROUNDS}")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """What is measured: ``call`` of each of the arguments that ``prepare`` makes.
+
+    ``prepare`` gets the number of calls and a source of chance which is the same for all operations of a round. It is
+    not measured.
+    """
+
+    call: Callable[[Any], Awaitable[object]]
+    prepare: Callable[[int, random.Random], Sequence[Any]] = lambda count, _: [None] * count
+
+
+@dataclass(frozen=True)
+class PlainOperation:
+    """The same for a function that is not awaited."""
+
+    call: Callable[[Any], object]
+    prepare: Callable[[int, random.Random], Sequence[Any]] = lambda count, _: [None] * count
+
+
+AnyOperation = Operation | PlainOperation
+
+
+async def measure(
+    operations: Mapping[str, AnyOperation], effort: Effort, clock: Callable[[], int] = perf_counter_ns
+) -> dict[str, list[float]]:
+    """Nanoseconds a call: for each operation one number a round."""
+    chance = random.Random(effort.seed)
+    times: dict[str, list[float]] = {name: [] for name in operations}
+    with _quiet_collector():
+        calls = {name: await _calls(operation, effort, clock) for name, operation in operations.items()}
+        for _ in range(effort.rounds):
+            seed = chance.getrandbits(32)
+            for name in chance.sample(list(operations), len(operations)):
+                nanoseconds = await _block(operations[name], calls[name], random.Random(seed), clock)
+                times[name].append(nanoseconds / calls[name])
+            gc.collect()
+    return times
+
+
+async def _calls(operation: AnyOperation, effort: Effort, clock: Callable[[], int]) -> int:
+    """How many calls fill a block. They are also the warm-up."""
+    wanted = effort.block * 1e9
+    calls = _WARM_UP_CALLS
+    chance = random.Random(effort.seed)
+    while True:
+        spent = await _block(operation, calls, chance, clock)
+        enough = max(1, round(calls * wanted / max(spent, 1)))
+        if spent >= wanted / 4 or enough >= _MOST_CALLS:
+            return min(enough, _MOST_CALLS)
+        # At most ten times as many, for the first calls are slower than those that follow.
+        calls = min(enough, 10 * calls)
+
+
+async def _block(operation: AnyOperation, calls: int, chance: random.Random, clock: Callable[[], int]) -> int:
+    call, arguments = operation.call, operation.prepare(calls, chance)
+    if isinstance(operation, Operation):
+        start = clock()
+        for argument in arguments:
+            await call(argument)
+        return clock() - start
+    start = clock()
+    for argument in arguments:
+        call(argument)
+    return clock() - start
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    gc.collect()
+    gc.freeze()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
+        if was_on:
+            gc.enable()

@@ -1,0 +1,58 @@
+"""Stores of each adapter, opened for a benchmark and gone afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit, urlunsplit
+
+import asyncpg
+
+from adapters.postgres.database import PostgresDatabase
+from adapters.postgres.options import PostgresOptions
+from adapters.sqlite.database import SqliteDatabase
+from benchmarks.surroundings import Surroundings, a_name
+
+
+@asynccontextmanager
+async def sqlite_database(surroundings: Surroundings) -> AsyncIterator[SqliteDatabase]:
+    """A file with its durable defaults."""
+    database = await SqliteDatabase.open(surroundings.folder() / "faultmaven.db")
+    try:
+        yield database
+    finally:
+        await database.aclose()
+
+
+@asynccontextmanager
+async def postgres_options(surroundings: Surroundings) -> AsyncIterator[PostgresOptions]:
+    """A new database of the server."""
+    server = surroundings.postgres_dsn()
+    name = a_name("bench")
+    connection = await asyncpg.connect(server)
+    try:
+        await connection.execute(f'CREATE DATABASE "{name}"')
+        yield PostgresOptions(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
+        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+    finally:
+        await connection.close()
+
+
+@asynccontextmanager
+async def postgres_database(surroundings: Surroundings) -> AsyncIterator[PostgresDatabase]:
+    """A new database of the server, with the tables."""
+    async with postgres_options(surroundings) as options:
+        database = await PostgresDatabase.open(options)
+        try:
+            yield database
+        finally:
+            await database.aclose()
+
+
+async def analyse(database: PostgresDatabase) -> None:
+    """Let the server learn what it holds, as it does by itself some time after so much was written."""
+    connection = await asyncpg.connect(database.options.dsn)
+    try:
+        await connection.execute("VACUUM ANALYZE")
+    finally:
+        await connection.close()
