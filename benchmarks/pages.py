@@ -19,7 +19,7 @@ OUTPUT = Path(__file__).parent.parent / "docs" / "benchmarks"
 _MARKS = {True: "kept", False: "**missed**", None: ""}
 _RESULTS = (
     "| adapter | operation | adapter, least / middle | baseline, least / middle | ratio of minima | median ratio "
-    "| 95 % interval | more | promise | |"
+    "| 95 % interval | rounds | more | promise | |"
 )
 _CONTEXT = "| adapter | operation | context | least | middle |"
 
@@ -118,6 +118,7 @@ def _overhead_row(result: Overhead) -> str:
         f"{result.ratio_of_minima:.3f}",
         f"{interval.value:.3f}",
         f"{interval.low:.3f} to {interval.high:.3f}",
+        str(result.rounds),
         duration(result.more),
         promise,
         _MARKS[result.is_kept],
@@ -148,7 +149,7 @@ def _growth_page(plots: Path, runs: Sequence[tuple[str, Mapping[str, Any], list[
             picture = curves(f"{port}: {operation}", {result.adapter: result.least for result in chosen})
             (plots / name).write_text(picture, encoding="utf-8")
             sizes = sorted({size for result in chosen for size in result.least})
-            header = f"| adapter | {' | '.join(f'{size:,}' for size in sizes)} | exponent | 95 % interval | promise | |"
+            header = f"| adapter | {' | '.join(f'{size:,}' for size in sizes)} | exponent | 95 % interval | rounds | promise | |"
             lines += [
                 "",
                 f"### {operation}",
@@ -169,6 +170,7 @@ def _growth_row(result: Growth, sizes: Sequence[int]) -> str:
         *(duration(result.least[size]) if size in result.least else "" for size in sizes),
         f"{interval.value:.3f}",
         f"{interval.low:.3f} to {interval.high:.3f}",
+        str(result.rounds),
         "" if result.limit is None else f"≤ {result.limit:g}",
         _MARKS[result.is_kept],
     )
@@ -181,7 +183,7 @@ def _conditions(run: Mapping[str, Any]) -> str:
     return (
         f"{where['measured_at']}, commit {where['commit']}, {where['machine']}, {where['cores']} cores, "
         f"{where['memory_gib']:g} GiB, {where['system']}, Python {where['python']}, load {where['load']:g} at the "
-        f"start; {effort['rounds']} rounds of {effort['block'] * 1000:g} ms, seed {effort['seed']}. {packages}."
+        f"start; at most {effort['rounds']} rounds of {effort['block'] * 1000:g} ms, seed {effort['seed']}. {packages}."
     )
 
 

@@ -6,16 +6,17 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from benchmarks.growth import cases as growth_cases
 from benchmarks.overhead import cases as overhead_cases
+from benchmarks.overhead import sessions as overhead_sessions
 from benchmarks.running import Suite
 
 PORTS = ("cases", "users", "sessions", "vectors")
 PARTS = ("overhead", "growth")
 
-OVERHEAD = (*overhead_cases.SUITES,)
+OVERHEAD = (*overhead_cases.SUITES, *overhead_sessions.SUITES)
 GROWTH = (*growth_cases.SUITES,)
 
 SMOKE = {
-    "overhead": (("cases", "sqlite"), ("cases", "postgres")),
+    "overhead": (("cases", "sqlite"), ("cases", "postgres"), ("sessions", "redis")),
     "growth": (("cases", "memory"), ("cases", "sqlite"), ("cases", "postgres")),
 }
 """What a build has the time for."""

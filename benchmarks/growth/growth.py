@@ -44,6 +44,7 @@ class Growth:
     least: Mapping[int, float]
     """Nanoseconds a call in the quickest round, by size."""
     exponent: Interval
+    rounds: int
     limit: float | None
 
     @property
@@ -70,6 +71,7 @@ class Growth:
             operation=written["operation"],
             least={int(size): time for size, time in written["least"].items()},
             exponent=Interval(**written["exponent"]),
+            rounds=written["rounds"],
             limit=written["limit"],
         )
 
@@ -93,6 +95,7 @@ async def grow(
         operation=operation,
         least={size: min(cost) for size, cost in costs.items()},
         exponent=exponent({size: costs[size] for size in fitted_sizes(costs)}, effort.seed),
+        rounds=len(next(iter(costs.values()))),
         limit=limit,
     )
 

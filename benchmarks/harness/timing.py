@@ -11,6 +11,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from inspect import isawaitable
 from time import perf_counter_ns
 from typing import Any
 
@@ -21,11 +22,16 @@ _WARM_UP_CALLS = 3
 
 @dataclass(frozen=True)
 class Effort:
-    """How long is measured: ``rounds`` blocks of each operation, which take about ``block`` seconds."""
+    """How long is measured: ``rounds`` blocks of each operation, which take about ``block`` seconds.
+
+    Where already one call takes longer, there are fewer rounds, so that all contestants together take no longer than
+    ``longest`` seconds, if 25 rounds do.
+    """
 
     rounds: int = 101
     block: float = 0.01
     seed: int = 20251
+    longest: float = 15.0
 
     def __post_init__(self) -> None:
         """Refuse to conclude from too little."""
@@ -42,7 +48,7 @@ class Operation:
     """
 
     call: Callable[[Any], Awaitable[object]]
-    prepare: Callable[[int, random.Random], Sequence[Any]] = lambda count, _: [None] * count
+    prepare: Callable[[int, random.Random], Sequence[Any] | Awaitable[Sequence[Any]]] = lambda count, _: [None] * count
 
 
 @dataclass(frozen=True)
@@ -63,8 +69,11 @@ async def measure(
     chance = random.Random(effort.seed)
     times: dict[str, list[float]] = {name: [] for name in operations}
     with _quiet_collector():
-        calls = {name: await _calls(operation, effort, clock) for name, operation in operations.items()}
-        for _ in range(effort.rounds):
+        plans = {name: await _plan(operation, effort, clock) for name, operation in operations.items()}
+        calls = {name: plan[0] for name, plan in plans.items()}
+        a_round = sum(plan[1] for plan in plans.values()) / 1e9
+        rounds = min(effort.rounds, max(LEAST_ROUNDS, int(effort.longest / max(a_round, 1e-9))))
+        for _ in range(rounds):
             seed = chance.getrandbits(32)
             for name in chance.sample(list(operations), len(operations)):
                 nanoseconds = await _block(operations[name], calls[name], random.Random(seed), clock)
@@ -73,8 +82,8 @@ async def measure(
     return times
 
 
-async def _calls(operation: AnyOperation, effort: Effort, clock: Callable[[], int]) -> int:
-    """How many calls fill a block. They are also the warm-up."""
+async def _plan(operation: AnyOperation, effort: Effort, clock: Callable[[], int]) -> tuple[int, float]:
+    """How many calls fill a block, and how long that takes. It is also the warm-up."""
     wanted = effort.block * 1e9
     calls = _WARM_UP_CALLS
     chance = random.Random(effort.seed)
@@ -82,13 +91,16 @@ async def _calls(operation: AnyOperation, effort: Effort, clock: Callable[[], in
         spent = await _block(operation, calls, chance, clock)
         enough = max(1, round(calls * wanted / max(spent, 1)))
         if spent >= wanted / 4 or enough >= _MOST_CALLS:
-            return min(enough, _MOST_CALLS)
+            enough = min(enough, _MOST_CALLS)
+            return enough, enough * spent / calls
         # At most ten times as many, for the first calls are slower than those that follow.
         calls = min(enough, 10 * calls)
 
 
 async def _block(operation: AnyOperation, calls: int, chance: random.Random, clock: Callable[[], int]) -> int:
     call, arguments = operation.call, operation.prepare(calls, chance)
+    if isawaitable(arguments):
+        arguments = await arguments
     if isinstance(operation, Operation):
         start = clock()
         for argument in arguments:
@@ -98,6 +110,15 @@ async def _block(operation: AnyOperation, calls: int, chance: random.Random, clo
     for argument in arguments:
         call(argument)
     return clock() - start
+
+
+async def call_once(operation: AnyOperation, chance: random.Random) -> object:
+    """What the operation gives."""
+    prepared = operation.prepare(1, chance)
+    (argument,) = await prepared if isawaitable(prepared) else prepared
+    if isinstance(operation, Operation):
+        return await operation.call(argument)
+    return operation.call(argument)
 
 
 @contextmanager

@@ -117,14 +117,14 @@ async def on_postgres(surroundings: Surroundings) -> AsyncIterator[Sequence[Comp
                     "save",
                     await ours.save(),
                     await saved(pool),
-                    reads=False,
+                    answer=None,
                     context={"the driver's default pool": await saved(usual), "held connection": await saved(held)},
                 ),
                 Comparison(
                     "add_message",
                     ours.add_message(),
                     appended(pool),
-                    reads=False,
+                    answer=None,
                     context={"the driver's default pool": appended(usual), "held connection": appended(held)},
                 ),
                 Comparison(
@@ -183,14 +183,14 @@ async def on_sqlite(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
                     "save",
                     await ours.save(),
                     await saved(sqlite.save),
-                    reads=False,
+                    answer=None,
                     context={"execute_fetchall": await saved(sqlite.save_by_fetchall)},
                 ),
                 Comparison(
                     "add_message",
                     ours.add_message(),
                     of_messages(partial(sqlite.add_message, connections), ours.an_appended_case(), ours.numbers),
-                    reads=False,
+                    answer=None,
                 ),
                 Comparison(
                     "get_messages",
@@ -259,14 +259,14 @@ async def in_memory(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
             saving(plain.save, await ours.a_saved_case()),
             limit=None,
             budget=10_000,
-            reads=False,
+            answer=None,
         ),
         Comparison(
             "add_message",
             ours.add_message(),
             of_messages(plain.add_message, ours.an_appended_case(), ours.numbers),
             limit=None,
-            reads=False,
+            answer=None,
         ),
     )
 

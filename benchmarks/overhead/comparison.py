@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.harness.statistics import Interval, median_ratio, ratio_of_minima
-from benchmarks.harness.timing import AnyOperation, Effort, Operation, measure
+from benchmarks.harness.timing import AnyOperation, Effort, call_once, measure
 from benchmarks.surroundings import Surroundings
 
 PROMISED = 1.05
@@ -23,8 +23,8 @@ class Comparison:
     """What is measured against what.
 
     ``limit`` is what the ratio may be, ``budget`` how many nanoseconds the adapter may take more than the baseline;
-    None promises nothing. ``context`` is measured in the same rounds and judged by nobody. With ``reads`` both sides
-    have to give the same answer.
+    None promises nothing. ``context`` is measured in the same rounds and judged by nobody. What ``answer`` takes of the
+    results has to be the same on both sides; None for operations that change what they find.
     """
 
     operation: str
@@ -32,7 +32,7 @@ class Comparison:
     baseline: AnyOperation
     limit: float | None = PROMISED
     budget: float | None = None
-    reads: bool = True
+    answer: Callable[[Any], object] | None = lambda result: result
     context: Mapping[str, AnyOperation] = field(default_factory=dict)
 
 
@@ -70,6 +70,7 @@ class Overhead:
     times: Mapping[str, Times]
     ratio_of_minima: float
     median_ratio: Interval
+    rounds: int
     limit: float | None
     budget: float | None
 
@@ -104,6 +105,7 @@ class Overhead:
             times={name: Times(**times) for name, times in written["times"].items()},
             ratio_of_minima=written["ratio_of_minima"],
             median_ratio=Interval(**written["median_ratio"]),
+            rounds=written["rounds"],
             limit=written["limit"],
             budget=written["budget"],
         )
@@ -119,8 +121,8 @@ async def compare(port: str, adapter: str, comparison: Comparison, effort: Effor
     Raises:
         DifferentAnswers: the two sides do not do the same.
     """
-    if comparison.reads:
-        await _check_same(comparison, effort)
+    if comparison.answer:
+        await _check_same(comparison, comparison.answer, effort)
     contestants = {OURS: comparison.adapter, BASELINE: comparison.baseline, **comparison.context}
     rounds = await measure(contestants, effort)
     return Overhead(
@@ -130,6 +132,7 @@ async def compare(port: str, adapter: str, comparison: Comparison, effort: Effor
         times={name: Times.of(values) for name, values in rounds.items()},
         ratio_of_minima=ratio_of_minima(rounds[OURS], rounds[BASELINE]),
         median_ratio=median_ratio(rounds[OURS], rounds[BASELINE], effort.seed),
+        rounds=len(rounds[OURS]),
         limit=comparison.limit,
         budget=comparison.budget,
     )
@@ -145,16 +148,10 @@ async def run_overhead(
                 yield await compare(suite.port, suite.adapter, comparison, effort)
 
 
-async def _check_same(comparison: Comparison, effort: Effort) -> None:
-    answers = [
-        await _answer(operation, random.Random(effort.seed)) for operation in (comparison.adapter, comparison.baseline)
+async def _check_same(comparison: Comparison, answer: Callable[[Any], object], effort: Effort) -> None:
+    ours, baseline = [
+        answer(await call_once(operation, random.Random(effort.seed)))
+        for operation in (comparison.adapter, comparison.baseline)
     ]
-    if answers[0] != answers[1]:
-        raise DifferentAnswers(f"{comparison.operation}: {answers[0]!r:.500} is not {answers[1]!r:.500}")
-
-
-async def _answer(operation: AnyOperation, chance: random.Random) -> object:
-    (argument,) = operation.prepare(1, chance)
-    if isinstance(operation, Operation):
-        return await operation.call(argument)
-    return operation.call(argument)
+    if ours != baseline:
+        raise DifferentAnswers(f"{comparison.operation}: {ours!r:.500} is not {baseline!r:.500}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from heapq import nsmallest
+from time import time
 
 from domain.case import Case
 from domain.message import Message
@@ -61,20 +62,29 @@ def _recency(case: Case) -> tuple[timedelta, str]:
 
 
 class Values:
-    """Texts by key."""
+    """Texts by key, with when they expire."""
 
     def __init__(self) -> None:
-        self.values: dict[str, str] = {}
-
-    async def set(self, key: str, value: str) -> bool:
-        """Keep the value."""
-        self.values[key] = value
-        return True
+        self.values: dict[str, tuple[str, float]] = {}
 
     async def get(self, key: str) -> str | None:
-        """The value, or None."""
-        return self.values.get(key)
+        """The value, or None; nothing expires."""
+        found = self.values.get(key)
+        return found[0] if found else None
+
+    async def set(self, key: str, value: str, ttl: timedelta) -> bool:
+        """Keep the value."""
+        self.values[key] = (value, time() + ttl.total_seconds())
+        return True
 
     async def delete(self, key: str) -> bool:
         """Drop the value."""
         return self.values.pop(key, None) is not None
+
+    async def expire(self, key: str, ttl: timedelta) -> bool:
+        """Keep the value longer."""
+        found = self.values.get(key)
+        if found is None:
+            return False
+        self.values[key] = (found[0], time() + ttl.total_seconds())
+        return True
