@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
+
+import numpy as np
 
 from domain.case import Case
 from domain.documentation import DocumentationData
+from domain.filter import MetadataValue
 from domain.message import Message
 from ports.cases import CaseRepository
+from ports.vectors import EmbeddingSpace
 from tests.builders import a_full_case, a_message, a_turn, an_id, later
 
 USERS = 2
@@ -78,3 +83,53 @@ def working_set(count: int, among: int, chance: random.Random) -> list[int]:
     """
     few = min(WORKING_SET, among)
     return [1 + chance.randrange(few) * (among - 1) // max(1, few - 1) for _ in range(count)]
+
+
+DIMENSION = 384
+SPACE = EmbeddingSpace("bench-model", DIMENSION)
+SCOPES = 10
+_PER_CLUSTER = 50
+
+
+@dataclass(frozen=True)
+class Records:
+    """The columns of some records, as the port takes them."""
+
+    documents: list[str]
+    embeddings: list[tuple[float, ...]]
+    metadatas: list[dict[str, MetadataValue]]
+    ids: list[str]
+
+
+def some_vectors(numbers: Sequence[int], noise: int = 1_000_000) -> list[tuple[float, ...]]:
+    """Directions in clusters, as those of the pieces of documents are; the same number gives the same vector.
+
+    With another ``noise`` it is another one of the same cluster.
+    """
+    rows = []
+    for number in numbers:
+        centre = np.random.default_rng(number // _PER_CLUSTER).normal(size=DIMENSION)
+        row = centre + np.random.default_rng(noise + number).normal(scale=0.3, size=DIMENSION)
+        rows.append(tuple((row / np.linalg.norm(row)).astype(np.float32).tolist()))
+    return rows
+
+
+def some_records(numbers: Sequence[int]) -> Records:
+    """Pieces of runbooks; a tenth of them is of one scope."""
+    return Records(
+        documents=[
+            f"Piece {number}: " + "look at the pool of the gateway and raise its limit. " * 8 for number in numbers
+        ],
+        embeddings=some_vectors(numbers),
+        metadatas=[
+            {"scope": f"user:{number % SCOPES}", "document_id": an_id("doc", number // 8), "type": "playbook"}
+            for number in numbers
+        ],
+        ids=[f"chunk_{number:012x}" for number in numbers],
+    )
+
+
+async def fill_vectors(add: Callable[[Records], Awaitable[None]], count: int) -> None:
+    """The first records."""
+    for start in range(0, count, BATCH):
+        await add(some_records(range(start, min(start + BATCH, count))))

@@ -149,7 +149,8 @@ def _growth_page(plots: Path, runs: Sequence[tuple[str, Mapping[str, Any], list[
             picture = curves(f"{port}: {operation}", {result.adapter: result.least for result in chosen})
             (plots / name).write_text(picture, encoding="utf-8")
             sizes = sorted({size for result in chosen for size in result.least})
-            header = f"| adapter | {' | '.join(f'{size:,}' for size in sizes)} | exponent | 95 % interval | rounds | promise | |"
+            columns = " | ".join(f"{size:,}" for size in sizes)
+            header = f"| adapter | {columns} | exponent | 95 % interval | rounds | promise | |"
             lines += [
                 "",
                 f"### {operation}",

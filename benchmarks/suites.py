@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from benchmarks.growth import cases as growth_cases
 from benchmarks.overhead import cases as overhead_cases
 from benchmarks.overhead import sessions as overhead_sessions
+from benchmarks.overhead import vectors as overhead_vectors
 from benchmarks.running import Suite
 
 PORTS = ("cases", "users", "sessions", "vectors")
 PARTS = ("overhead", "growth")
 
-OVERHEAD = (*overhead_cases.SUITES, *overhead_sessions.SUITES)
+OVERHEAD = (*overhead_cases.SUITES, *overhead_sessions.SUITES, *overhead_vectors.SUITES)
 GROWTH = (*growth_cases.SUITES,)
 
 SMOKE = {

@@ -31,7 +31,7 @@ class Surroundings:
 
     cases: int = 500
     """How many cases an overhead is measured among."""
-    vectors: int = 2_000
+    vectors: int = 5_000
     _stack: ExitStack = field(default_factory=ExitStack)
     _addresses: dict[str, str] = field(default_factory=dict)
 

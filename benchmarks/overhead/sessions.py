@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 from functools import partial
 from typing import Protocol
 from urllib.parse import urlsplit
-
-import asyncio
 
 from adapters.filesystem.sessions import FileSessionStore
 from adapters.memory.sessions import InMemorySessionStore
@@ -22,11 +21,12 @@ from benchmarks.harness.timing import AnyOperation, Operation, PlainOperation
 from benchmarks.overhead.baselines import memory, redis, session_files, sqlite_sessions
 from benchmarks.overhead.comparison import PROMISED, Comparison, OverheadSuite
 from benchmarks.surroundings import Surroundings
-from ports.sessions import CacheStore
 
 KEYS = 1_000
 TTL = timedelta(days=30)
-VALUE = '{"user_id": "user_000000000001", "case_id": "case_000000000001", "note": "' + "the gateway answers " * 45 + '"}'
+VALUE = (
+    '{"user_id": "user_000000000001", "case_id": "case_000000000001", "note": "' + "the gateway answers " * 45 + '"}'
+)
 """A session of 1 KB."""
 PER_AWAIT = 1_000.0
 """How many nanoseconds the store in memory may take more than a dictionary behind an await."""
