@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
@@ -49,10 +49,22 @@ async def postgres_database(surroundings: Surroundings) -> AsyncIterator[Postgre
             await database.aclose()
 
 
-async def analyse(database: PostgresDatabase) -> None:
-    """Let the server learn what it holds, as it does by itself some time after so much was written."""
-    connection = await asyncpg.connect(database.options.dsn)
+async def analyse(dsn: str) -> None:
+    """Let the server learn what a database holds, as it does by itself some time after so much was written."""
+    connection = await asyncpg.connect(dsn)
     try:
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()
+
+
+@contextmanager
+def redis_database(surroundings: Surroundings) -> Iterator[str]:
+    """One of the numbered databases of the server that nobody else has."""
+    taken = surroundings.redis_databases
+    number = next(number for number in range(1, 16) if number not in taken)
+    taken.add(number)
+    try:
+        yield urlunsplit(urlsplit(surroundings.redis_url())._replace(path=f"/{number}"))
+    finally:
+        taken.remove(number)

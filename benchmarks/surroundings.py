@@ -32,6 +32,8 @@ class Surroundings:
     cases: int = 500
     """How many cases an overhead is measured among."""
     vectors: int = 5_000
+    redis_databases: set[int] = field(default_factory=set)
+    """The numbers of those that are in use."""
     _stack: ExitStack = field(default_factory=ExitStack)
     _addresses: dict[str, str] = field(default_factory=dict)
 

@@ -109,7 +109,7 @@ async def on_postgres(surroundings: Surroundings, size: int) -> AsyncIterator[Ma
     async with stores.postgres_database(surroundings) as database:
         cases = PostgresCaseRepository(database)
         await fill(cases, size)
-        await stores.analyse(database)
+        await stores.analyse(database.options.dsn)
         yield await operations(cases, size)
 
 

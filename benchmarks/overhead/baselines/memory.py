@@ -12,6 +12,7 @@ from time import time
 
 from domain.case import Case
 from domain.message import Message
+from domain.user import User, fold_name
 from ports.paging import Page
 from tests.builders import AT
 
@@ -59,6 +60,41 @@ class Cases:
 
 def _recency(case: Case) -> tuple[timedelta, str]:
     return AT - case.last_activity_at, case.case_id
+
+
+class Users:
+    """Users by id and by name."""
+
+    def __init__(self) -> None:
+        self.users: dict[str, User] = {}
+        self.by_name: dict[str, User] = {}
+
+    def put(self, user: User) -> None:
+        """Keep a user."""
+        self.users[user.user_id] = self.by_name[fold_name(user.username)] = user
+
+
+async def get_user(users: Users, user_id: str) -> User | None:
+    """The user, or None."""
+    return users.users.get(user_id)
+
+
+async def get_by_username(users: Users, username: str) -> User | None:
+    """The user of this name, or None."""
+    return users.by_name.get(fold_name(username))
+
+
+async def save_user(users: Users, user: User) -> User:
+    """Keep it under the next version."""
+    saved = user.model_copy(update={"version": user.version + 1})
+    users.put(saved)
+    return saved
+
+
+async def list_users(users: Users, limit: int, offset: int) -> Page[User]:
+    """A page of the users, the newest first."""
+    found = nsmallest(offset + limit, users.users.values(), key=lambda user: (AT - user.created_at, user.user_id))
+    return Page(tuple(found[offset:]), len(users.users))
 
 
 class Values:
