@@ -21,6 +21,7 @@ from ports.cases import CaseFilter, CaseRepository
 from tests.builders import an_id
 
 MESSAGES = 1_000
+LISTED = 100
 TALKED = an_id("case", 1)
 """The case whose messages are read."""
 SAVED = range(2, 10)
@@ -69,9 +70,9 @@ class Contestants:
         """The last page."""
         return Operation(lambda _: self._cases.get_messages(TALKED, limit=PAGE, offset=MESSAGES - PAGE))
 
-    def list_cases(self, limit: int = PAGE) -> Operation:
+    def list_cases(self) -> Operation:
         """The first page of a user."""
-        return of_owners(lambda user: self._cases.list(CaseFilter(user_id=user), limit=limit))
+        return of_owners(lambda user: self._cases.list(CaseFilter(user_id=user), limit=LISTED))
 
 
 @asynccontextmanager
@@ -96,7 +97,7 @@ async def on_postgres(surroundings: Surroundings) -> AsyncIterator[Sequence[Comp
                 return Operation(lambda _: postgres.get_messages(source, TALKED, PAGE, MESSAGES - PAGE))
 
             def listed(source: object) -> Operation:
-                return of_owners(lambda user: postgres.list_cases(source, user, PAGE, 0))
+                return of_owners(lambda user: postgres.list_cases(source, user, LISTED, 0))
 
             async def saved(source: object) -> Operation:
                 return saving(partial(postgres.save, source), await ours.a_saved_case())
@@ -140,12 +141,12 @@ async def on_postgres(surroundings: Surroundings) -> AsyncIterator[Sequence[Comp
                     },
                 ),
                 Comparison(
-                    "list",
+                    "list(100)",
                     ours.list_cases(),
                     listed(pool),
                     context={
                         "held connection": listed(held),
-                        "bare rows": of_owners(lambda user: connection.fetch(postgres.LIST, user, PAGE, 0)),
+                        "bare rows": of_owners(lambda user: connection.fetch(postgres.LIST, user, LISTED, 0)),
                     },
                 ),
             )
@@ -203,13 +204,13 @@ async def on_sqlite(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
                     },
                 ),
                 Comparison(
-                    "list",
+                    "list(100)",
                     ours.list_cases(),
-                    of_owners(lambda user: sqlite.list_cases(connections, user, PAGE, 0)),
+                    of_owners(lambda user: sqlite.list_cases(connections, user, LISTED, 0)),
                     context={
                         "bare rows, on the loop": PlainOperation(
                             lambda user: plain.execute(
-                                sqlite.LIST, {"user_id": user, "limit": PAGE, "offset": 0}
+                                sqlite.LIST, {"user_id": user, "limit": LISTED, "offset": 0}
                             ).fetchall(),
                             ours.list_cases().prepare,
                         )
@@ -248,8 +249,8 @@ async def in_memory(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
         ),
         Comparison(
             "list(100)",
-            ours.list_cases(100),
-            of_owners(lambda user: plain.list_cases(user, 100, 0)),
+            ours.list_cases(),
+            of_owners(lambda user: plain.list_cases(user, LISTED, 0)),
             limit=None,
             budget=100_000,
         ),
