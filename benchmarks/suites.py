@@ -20,8 +20,24 @@ OVERHEAD = (*overhead_cases.SUITES, *overhead_users.SUITES, *overhead_sessions.S
 GROWTH = (*growth_cases.SUITES, *growth_sessions.SUITES, *growth_vectors.SUITES)
 
 SMOKE = {
-    "overhead": (("cases", "sqlite"), ("cases", "postgres"), ("sessions", "redis")),
-    "growth": (("cases", "memory"), ("cases", "sqlite"), ("cases", "postgres")),
+    "overhead": (
+        ("cases", "sqlite"),
+        ("cases", "postgres"),
+        ("users", "postgres"),
+        ("sessions", "memory"),
+        ("sessions", "sqlite"),
+        ("sessions", "redis"),
+        ("vectors", "chroma"),
+        ("vectors", "pgvector"),
+    ),
+    "growth": (
+        ("cases", "memory"),
+        ("cases", "sqlite"),
+        ("cases", "postgres"),
+        ("sessions", "memory"),
+        ("sessions", "sqlite"),
+        ("sessions", "redis"),
+    ),
 }
 """What a build has the time for."""
 
