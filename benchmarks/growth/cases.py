@@ -6,11 +6,8 @@ import random
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
-from adapters.memory.cases import InMemoryCaseRepository
-from adapters.postgres.cases import PostgresCaseRepository
-from adapters.sqlite.cases import SqliteCaseRepository
 from benchmarks import stores
-from benchmarks.content import Numbers, a_long_message, fill_cases, fill_messages, working_set
+from benchmarks.content import BATCH, Numbers, a_long_message, fill_cases, working_set
 from benchmarks.growth.growth import FLAT, GENTLE, GrowthSuite
 from benchmarks.harness.timing import AnyOperation, Operation
 from benchmarks.overhead.operations import of_messages, saving
@@ -18,6 +15,7 @@ from benchmarks.surroundings import Surroundings
 from domain.case import Case
 from ports.cases import CaseFilter, CaseRepository
 from tests.builders import a_case, an_id, later
+from tests.faults.case_stores import CaseStore, InMemory, OnPostgres, OnSqlite
 
 PAGE = 20
 OWNED = 100
@@ -50,10 +48,15 @@ def a_short_case(number: int) -> Case:
     )
 
 
-async def fill(cases: CaseRepository, size: int) -> None:
+@asynccontextmanager
+async def filled(store: CaseStore, size: int) -> AsyncIterator[CaseRepository]:
     """So many cases, and as many messages of the first one."""
-    await fill_cases(cases, map(a_short_case, range(1, size + 1)))
-    await fill_messages(cases, [a_long_message(an_id("case", 1), number) for number in range(1, size + 1)])
+    async with store.open() as cases:
+        await fill_cases(cases, map(a_short_case, range(1, size + 1)))
+        for start in range(1, size + 1, BATCH):
+            numbers = range(start, min(start + BATCH, size + 1))
+            await store.append([a_long_message(an_id("case", 1), number) for number in numbers])
+        yield cases
 
 
 async def operations(cases: CaseRepository, size: int) -> Mapping[str, AnyOperation]:
@@ -89,27 +92,22 @@ async def operations(cases: CaseRepository, size: int) -> Mapping[str, AnyOperat
 @asynccontextmanager
 async def in_memory(_: Surroundings, size: int) -> AsyncIterator[Mapping[str, AnyOperation]]:
     """Dictionaries."""
-    cases = InMemoryCaseRepository()
-    await fill(cases, size)
-    yield await operations(cases, size)
+    async with filled(InMemory(), size) as cases:
+        yield await operations(cases, size)
 
 
 @asynccontextmanager
 async def on_sqlite(surroundings: Surroundings, size: int) -> AsyncIterator[Mapping[str, AnyOperation]]:
     """A file."""
-    async with stores.sqlite_database(surroundings) as database:
-        cases = SqliteCaseRepository(database)
-        await fill(cases, size)
+    async with filled(OnSqlite(surroundings.folder() / "faultmaven.db"), size) as cases:
         yield await operations(cases, size)
 
 
 @asynccontextmanager
 async def on_postgres(surroundings: Surroundings, size: int) -> AsyncIterator[Mapping[str, AnyOperation]]:
     """A database of its own."""
-    async with stores.postgres_database(surroundings) as database:
-        cases = PostgresCaseRepository(database)
-        await fill(cases, size)
-        await stores.analyse(database.options.dsn)
+    async with stores.postgres_options(surroundings) as options, filled(OnPostgres(options.dsn), size) as cases:
+        await stores.analyse(options.dsn)
         yield await operations(cases, size)
 
 

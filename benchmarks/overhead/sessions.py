@@ -91,7 +91,14 @@ def comparisons(
     """Each operation of both sides. ``context`` has others by operation."""
     theirs = operations(baseline)
     return [
-        Comparison(name, operation, theirs[name], limit, budget, context=(context or {}).get(name, {}))
+        Comparison(
+            name,
+            operation,
+            theirs[name],
+            limit,
+            budget if name in ("get", "set") else None,
+            context=(context or {}).get(name, {}),
+        )
         for name, operation in operations(ours).items()
     ]
 
