@@ -61,7 +61,7 @@ def _promised(suite: Suite) -> Container[str] | None:
 
 def describe(result: Result) -> str:
     """One line for people who wait."""
-    name = f"{result.port:9}{result.adapter:14}{result.operation:20}"
+    name = f"{result.port:9}{result.adapter:16}{result.operation:28}"
     kept = {True: "", False: "  MISSED", None: "  (no promise)"}[result.is_kept]
     if isinstance(result, Growth):
         times = ", ".join(duration(time) for time in result.least.values())

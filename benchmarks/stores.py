@@ -32,8 +32,10 @@ async def postgres_options(surroundings: Surroundings) -> AsyncIterator[Postgres
     connection = await asyncpg.connect(server)
     try:
         await connection.execute(f'CREATE DATABASE "{name}"')
-        yield PostgresOptions(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
-        await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+        try:
+            yield PostgresOptions(urlunsplit(urlsplit(server)._replace(path=f"/{name}")))
+        finally:
+            await connection.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
     finally:
         await connection.close()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from benchmarks.growth import cases as growth_cases
 from benchmarks.growth import sessions as growth_sessions
 from benchmarks.growth import vectors as growth_vectors
+from benchmarks.overhead import bulk
 from benchmarks.overhead import cases as overhead_cases
 from benchmarks.overhead import sessions as overhead_sessions
 from benchmarks.overhead import users as overhead_users
@@ -16,7 +17,13 @@ from benchmarks.running import Suite
 PORTS = ("cases", "users", "sessions", "vectors")
 PARTS = ("overhead", "growth")
 
-OVERHEAD = (*overhead_cases.SUITES, *overhead_users.SUITES, *overhead_sessions.SUITES, *overhead_vectors.SUITES)
+OVERHEAD = (
+    *overhead_cases.SUITES,
+    *bulk.SUITES,
+    *overhead_users.SUITES,
+    *overhead_sessions.SUITES,
+    *overhead_vectors.SUITES,
+)
 GROWTH = (*growth_cases.SUITES, *growth_sessions.SUITES, *growth_vectors.SUITES)
 
 SMOKE = {
