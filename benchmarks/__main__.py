@@ -7,6 +7,7 @@ and a gross regression makes the exit code 1.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -60,6 +61,8 @@ def main() -> int:
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="the largest size of the growth")
     parser.add_argument("--smoke", action="store_true", help="only look for gross regressions")
     given = parser.parse_args()
+    # Whoever ends the run leaves no server behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     if given.smoke:
         return uvloop.run(smoke())
     sizes = tuple(size for size in SIZES if size <= given.largest)
