@@ -12,8 +12,9 @@ from adapters.memory.cases import InMemoryCaseRepository
 from adapters.postgres.cases import _ADD_MESSAGE, PostgresCaseRepository, _message_row
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
-from adapters.sqlite.cases import SqliteCaseRepository, _add_message
+from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase, atomic
+from adapters.sqlite.messages import add_message
 from domain.message import Message
 from ports.cases import CaseRepository
 
@@ -73,7 +74,7 @@ class OnSqlite:
         def work(connection: sqlite3.Connection) -> None:
             with atomic(connection):
                 for message in messages:
-                    assert _add_message(connection, message)
+                    assert add_message(connection, message)
 
         await self._database.write(work)
 
