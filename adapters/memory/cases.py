@@ -89,9 +89,10 @@ class _Tables:
     def append(self, row: _Row, lines: Sequence[_Line]) -> None:
         """Append messages that no case has."""
         case = row.case
-        for position, line in enumerate(lines, start=case.message_count):
-            self.messages[case.case_id, position] = line
-            self.case_of_message[line.message.message_id] = case.case_id
+        self.messages.update(
+            {(case.case_id, position): line for position, line in enumerate(lines, start=case.message_count)}
+        )
+        self.case_of_message.update(dict.fromkeys((line.message.message_id for line in lines), case.case_id))
         latest = max(line.message.created_at for line in lines)
         self.put(
             case.model_copy(
@@ -310,13 +311,14 @@ def _fresh_lines(lines: Sequence[_Line], tables: _Tables) -> dict[str, list[_Lin
             raise NotFound("case", case_id)
     fresh: dict[str, list[_Line]] = {}
     owners: dict[str, str] = {}
+    stored = tables.case_of_message
     for line in lines:
-        message = line.message
-        owner = tables.case_of_message.get(message.message_id) or owners.get(message.message_id)
+        case_id, message_id = line.message.case_id, line.message.message_id
+        owner = stored[message_id] if message_id in stored else owners.get(message_id)
         if owner is None:
-            owners[message.message_id] = message.case_id
-            fresh.setdefault(message.case_id, []).append(line)
-        elif owner != message.case_id:
+            owners[message_id] = case_id
+            fresh.setdefault(case_id, []).append(line)
+        elif owner != case_id:
             raise AlreadyExists("message", "message_id")
     return fresh
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, MutableMapping
+from collections.abc import AsyncIterator, Iterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from typing import Generic, Protocol, Self, TypeVar, cast
 
@@ -38,6 +38,16 @@ class Layer(MutableMapping[K, V]):
         if key not in self:
             raise KeyError(key)
         self._changes[key] = _DELETED
+
+    def __contains__(self, key: object) -> bool:
+        """Whether it is there, without the detour over an exception."""
+        if key in self._changes:
+            return self._changes[key] is not _DELETED
+        return key in self._below
+
+    def update(self, values: Mapping[K, V]) -> None:  # type: ignore[override]
+        """Sets many values at once."""
+        self._changes.update(values)
 
     def __iter__(self) -> Iterator[K]:
         """Every key once."""

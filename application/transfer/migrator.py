@@ -6,6 +6,7 @@ target has them, else the note follows the batch, which may then be written twic
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator, Callable
@@ -24,7 +25,7 @@ from ports.deferred import Deferred, DeferredVectors
 from ports.errors import PortError
 from ports.vectors import EmbeddingSpace
 
-BATCH_ITEMS = 500
+BATCH_ITEMS = 2_000
 BATCH_WEIGHT = 2_000_000
 
 Progress = Callable[[Kind, int, int], None]
@@ -185,9 +186,7 @@ class CollectionMigrator:
         if not state.is_done:
             await self._target.store.write_checkpoint(self._note, state.to_json())
             self._on_progress(self.kind, state.read, total)
-            async for batch in _batches(self._source.items(state.position)):
-                state = await self._write(batch, state)
-                self._on_progress(self.kind, state.read, max(total, state.read))
+            state = await self._copy(state, total)
             state = replace(state, is_done=True)
             await self._target.store.write_checkpoint(self._note, state.to_json())
         return Migration(
@@ -220,6 +219,26 @@ class CollectionMigrator:
     def _fingerprint(self) -> str:
         parts = (self._source.location, self._target.location, self.kind, self._merge or "empty target")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+    async def _copy(self, state: Progressed, total: int) -> Progressed:
+        """Write all that follows. While a batch is written, this task reads the next one."""
+        writing: asyncio.Task[Progressed] | None = None
+
+        async def written(batch: list[Item], state: Progressed) -> Progressed:
+            state = await self._write(batch, state)
+            self._on_progress(self.kind, state.read, max(total, state.read))
+            return state
+
+        try:
+            async for batch in _batches(self._source.items(state.position)):
+                if writing is not None:
+                    state = await writing
+                writing = asyncio.create_task(written(batch, state))
+            return state if writing is None else await writing
+        finally:
+            if writing is not None:
+                writing.cancel()
+                await asyncio.gather(writing, return_exceptions=True)
 
     async def _write(self, batch: list[Item], state: Progressed) -> Progressed:
         async with transaction(self._target):

@@ -7,6 +7,7 @@ import pytest
 from domain.errors import InvalidInput
 from ports.cases import CaseFilter, CaseRepository
 from ports.errors import StorageUnavailable
+from ports.transfer import SupportsCaseTransfer
 from tests.builders import AT, a_case, a_full_case, a_message, an_id, later
 from tests.contract.cases.listing import CaseListingTests
 from tests.contract.cases.messages import CaseMessageTests
@@ -143,3 +144,8 @@ class CaseRepositoryContractTests(
         with pytest.raises(StorageUnavailable):
             async with repository.begin_transaction():
                 pass
+        if isinstance(repository, SupportsCaseTransfer):
+            with pytest.raises(StorageUnavailable):
+                await repository.put_many([a_case(2, version=1)])
+            with pytest.raises(StorageUnavailable):
+                await repository.add_messages([a_message(case_id)])

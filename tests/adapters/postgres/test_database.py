@@ -279,3 +279,12 @@ async def test_page_and_total_describe_one_moment(database: PostgresDatabase) ->
 
     looks, _ = await asyncio.gather(look(), write())
     assert looks > 10
+
+
+def test_location() -> None:
+    """It tells databases apart, also on other hosts and ports, and shows neither user nor password."""
+    addresses = ("db/one", "db/two", "db:5433/one", "other/one")
+    locations = [PostgresOptions(f"postgresql://somebody:s3cret@{address}").location for address in addresses]
+    assert len(set(locations)) == 4
+    assert PostgresOptions("postgresql://somebody:s3cret@db:5432/one").location == locations[0]
+    assert not [location for location in locations if "s3cret" in location or "somebody" in location]

@@ -1,8 +1,6 @@
 """The event loop never pauses for more than 25 ms while many large cases are written and read."""
 
 import asyncio
-import gc
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,22 +8,17 @@ from adapters.postgres.cases import PostgresCaseRepository
 from adapters.postgres.database import PostgresDatabase
 from ports.paging import MAX_LIMIT
 from tests.builders import a_full_case
+from tests.faults.test_bulk_loop_gap import check_pauses, without_collection
 from tests.faults.test_loop_gap import LONGEST_PAUSE, Pauses
 
 pytestmark = pytest.mark.postgres
 
-
-@pytest.fixture
-def _no_collection() -> Iterator[None]:
-    """Keeps the garbage collector out: how long it takes depends on all that the process holds."""
-    gc.disable()
-    yield
-    gc.enable()
+__all__ = ["without_collection"]
 
 
 # Tracing every line makes the loop several times slower than it is.
 @pytest.mark.no_cover
-@pytest.mark.usefixtures("_no_collection")
+@pytest.mark.usefixtures("without_collection")
 async def test_no_pause_with_large_pages(database: PostgresDatabase) -> None:
     """Neither a bulk insert nor the largest pages hold up anybody else."""
     repository = PostgresCaseRepository(database)
@@ -44,3 +37,10 @@ async def test_no_pause_with_large_pages(database: PostgresDatabase) -> None:
     await asyncio.wait([watching])
     assert pauses.turns > 20
     assert pauses.longest <= LONGEST_PAUSE
+
+
+@pytest.mark.no_cover
+@pytest.mark.usefixtures("without_collection")
+async def test_no_pause_with_many_messages(database: PostgresDatabase) -> None:
+    """10,000 messages of several cases in one call hold up nobody."""
+    await check_pauses(PostgresCaseRepository(database))

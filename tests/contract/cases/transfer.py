@@ -1,5 +1,6 @@
 """The optional ability to take cases and messages as they are, many at once."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -9,7 +10,7 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.message import Message
 from ports.cases import CaseRepository
-from ports.errors import AlreadyExists, NotFound
+from ports.errors import AlreadyExists, Conflict, NotFound
 from ports.paging import Page
 from ports.transfer import SupportsCaseTransfer, SupportsCheckpoints
 from tests.builders import a_case, a_closed_case, a_full_case, a_message, an_id, later
@@ -146,6 +147,23 @@ class CasePutTests:
             stored = await snapshot(repository)
             assert [page.total for _, page in stored] == [4, 4]
         assert [case.version for case, _ in stored] == [1, 2]
+
+    async def test_put_many_at_the_same_time(self, repository: CaseRepository) -> None:
+        """Of two calls in other orders, and a save beside them, each case gets the highest version, whoever is last."""
+        target = transfer(repository)
+        old = [await repository.save(a_case(number)) for number in range(1, 21)]
+        second = [case.replace(version=2, title="Second") for case in old]
+        third = [case.replace(version=3, title="Third") for case in reversed(old)]
+        saved, *puts = await asyncio.gather(
+            repository.save(old[7].rename("Saved", later(1))),
+            target.put_many(second),
+            target.put_many(third),
+            target.put_many(second),
+            return_exceptions=True,
+        )
+        assert isinstance(saved, Case | Conflict)
+        assert puts == [None, None, None]
+        assert [(case.version, case.title) for case in await repository.scan()] == [(3, "Third")] * 20
 
     @pytest.mark.parametrize(
         "batch",
