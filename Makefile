@@ -27,7 +27,7 @@ CORE_STAMP := $(VENV)/.stamp-core
 DEV_STAMP := $(VENV)/.stamp-dev
 BGE_STAMP := $(BGE_VENV)/.stamp
 
-.PHONY: help run test test-bge test-nightly check format walkthrough bench-retrieval docs setup setup-dev lock lock-upgrade clean
+.PHONY: help run test test-bge test-nightly check format walkthrough bench bench-smoke bench-retrieval docs setup setup-dev lock lock-upgrade clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -60,6 +60,12 @@ format: setup-dev ## Apply the formatter and the safe fixes
 walkthrough: setup-dev ## Work a case over HTTP and write docs/walkthrough.md; PROFILE=production: on other stores
 	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough \
 		$(if $(RUNBOOKS),--runbooks $(RUNBOOKS)) $(if $(PROFILE),--profile $(PROFILE))
+
+bench: setup-dev ## Measure overhead and growth, and write docs/benchmarks; PORT=cases|users|sessions|vectors: only that
+	@$(BIN)/python -m benchmarks $(if $(PORT),--port $(PORT)) $(BENCH_ARGS)
+
+bench-smoke: setup-dev ## Look for gross regressions of speed, in less than two minutes
+	@$(BIN)/python -m benchmarks --smoke
 
 bench-retrieval: setup-dev ## Measure the quality of retrieval
 	@$(BIN)/python -m benchmarks.retrieval

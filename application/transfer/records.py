@@ -1,4 +1,4 @@
-"""Items as lines of text: one JSON record a line, with sorted keys and without spaces. See docs/archive-format.md."""
+"""Items as lines of text: one JSON record a line, as the models write themselves. See docs/archive-format.md."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, TypeVar, assert_never
 import orjson
 from pydantic import BaseModel, ValidationError
 
-from application.transfer.items import Content, IndexedDocument, Item, StoredFile, canonical_json
+from application.transfer.items import Content, IndexedDocument, Item, StoredFile
 from domain.case import Case
 from domain.errors import InvalidInput
 from domain.knowledge import Chunk, KnowledgeDocument
@@ -33,23 +33,19 @@ def encode(content: Content) -> bytes:
     """The content as one line, without the end of the line. A file is its key, size and hash."""
     match content:
         case Case():
-            return _line(canonical_json(content), b"case")
+            return _line(_json(content), b"case")
         case Message():
-            return _line(canonical_json(content), b"message")
+            return _line(_json(content), b"message")
         case User():
-            return _line(canonical_json(content), b"user")
+            return _line(_json(content), b"user")
         case IndexedDocument(document, chunks):
             return (
-                b'{"chunks":['
-                + b",".join(map(canonical_json, chunks))
-                + b'],"data":'
-                + canonical_json(document)
-                + b',"kind":"document"}'
+                b'{"chunks":[' + b",".join(map(_json, chunks)) + b'],"data":' + _json(document) + b',"kind":"document"}'
             )
         case VectorRecord(id=record_id, document=text, embedding=vector, metadata=metadata):
             packed = base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()
             data = {"document": text, "embedding": packed, "id": record_id, "metadata": dict(metadata)}
-            return _line(orjson.dumps(data, option=orjson.OPT_SORT_KEYS), b"vector")
+            return _line(orjson.dumps(data), b"vector")
         case StoredFile(info, _):
             return _line(orjson.dumps({"key": info.key, "sha256": info.sha256, "size": info.size}), b"file")
         case StoredValue(key, value, expires_at):
@@ -88,6 +84,11 @@ def decode(line: bytes, case_id: str = "", part: int = 0) -> Item | BlobInfo:
     except (ValueError, TypeError, KeyError, AttributeError, binascii.Error, struct.error) as error:
         raise StorageCorrupt("a line is no record of this format") from error
     raise StorageCorrupt(f"a record is of an unknown kind: {str(kind)[:50]!r}")
+
+
+def _json(value: BaseModel) -> bytes:
+    # Not in canonical form: the order of the keys of an attribute is kept.
+    return value.model_dump_json().encode()
 
 
 def _line(data: bytes, kind: bytes) -> bytes:

@@ -1,0 +1,149 @@
+"""A Chroma server, written by hand for httpx: one request an operation, vectors as base64, JSON by orjson.
+
+Chroma's own client is beside it: what most programs use.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+import numpy as np
+import orjson
+
+from ports.vectors import VectorHit, VectorRecord
+
+INDEX = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
+BATCH = 100
+COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
+
+
+class Server:
+    """A collection on a server."""
+
+    def __init__(self, client: httpx.AsyncClient, collection: str) -> None:
+        self._client = client
+        self._path = f"{COLLECTIONS}/{collection}"
+
+    @classmethod
+    async def open(cls, url: str, name: str) -> Server:
+        """A new collection with the index that the adapter has."""
+        client = httpx.AsyncClient(base_url=url, timeout=4, trust_env=False, limits=httpx.Limits(max_connections=20))
+        answer = await client.post(COLLECTIONS, json={"name": name, "configuration": {"hnsw": INDEX}})
+        return cls(client, answer.raise_for_status().json()["id"])
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+    async def add(
+        self,
+        documents: Sequence[str],
+        embeddings: Sequence[Sequence[float]],
+        metadatas: Sequence[Mapping[str, Any]],
+        ids: Sequence[str],
+    ) -> None:
+        """Store or replace records. Fields that an older record had, and this one has not, stay."""
+        matrix = np.asarray(embeddings, dtype="<f4")
+        if not np.isfinite(matrix).all():
+            raise ValueError("a component is not finite")
+        for start in range(0, len(ids), BATCH):
+            rows = slice(start, start + BATCH)
+            await self._post(
+                "upsert",
+                {
+                    "ids": ids[rows],
+                    "documents": documents[rows],
+                    "embeddings": [base64.b64encode(row.tobytes()).decode() for row in matrix[rows]],
+                    "metadatas": metadatas[rows],
+                },
+            )
+
+    async def query(
+        self, embedding: Sequence[float], wanted: int, where: dict[str, Any] | None
+    ) -> tuple[VectorHit, ...]:
+        """The nearest records."""
+        body = {
+            "query_embeddings": [list(embedding)],
+            "n_results": wanted,
+            "include": ["documents", "metadatas", "distances"],
+        }
+        found = orjson.loads(await self._post("query", body if where is None else {**body, "where": where}))
+        rows = zip(*(found[name][0] for name in ("ids", "documents", "metadatas", "distances")), strict=True)
+        return tuple(VectorHit(*row) for row in sorted(rows, key=lambda row: (row[3], row[0])))
+
+    async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
+        """Records in the order asked for."""
+        body = {"ids": ids, "include": ["documents", "metadatas", "embeddings"]}
+        found = orjson.loads(await self._post("get", body))
+        matrix = np.asarray(found["embeddings"], dtype=np.float32)
+        rows = {record_id: row for row, record_id in enumerate(found["ids"])}
+        return tuple(
+            VectorRecord(
+                name, found["documents"][rows[name]], tuple(matrix[rows[name]].tolist()), found["metadatas"][rows[name]]
+            )
+            for name in ids
+            if name in rows
+        )
+
+    async def _post(self, operation: str, body: dict[str, Any]) -> bytes:
+        answer = await self._client.post(
+            f"{self._path}/{operation}", content=orjson.dumps(body), headers={"Content-Type": "application/json"}
+        )
+        return answer.raise_for_status().content
+
+
+class OwnClient:
+    """The same by the client of the package chromadb."""
+
+    def __init__(self, collection: Any) -> None:
+        self._collection = collection
+
+    @classmethod
+    async def open(cls, host: str, port: int, name: str) -> OwnClient:
+        """A new collection."""
+        import chromadb
+
+        client = await chromadb.AsyncHttpClient(host=host, port=port)
+        return cls(await client.create_collection(name, configuration={"hnsw": INDEX}, embedding_function=None))
+
+    async def add(
+        self,
+        documents: Sequence[str],
+        embeddings: Sequence[Sequence[float]],
+        metadatas: Sequence[Mapping[str, Any]],
+        ids: Sequence[str],
+    ) -> None:
+        """Store or replace records."""
+        for start in range(0, len(ids), BATCH):
+            rows = slice(start, start + BATCH)
+            await self._collection.upsert(
+                ids=list(ids[rows]),
+                documents=list(documents[rows]),
+                embeddings=np.asarray(embeddings[rows], dtype=np.float32),
+                metadatas=list(metadatas[rows]),
+            )
+
+    async def query(
+        self, embedding: Sequence[float], wanted: int, where: dict[str, Any] | None
+    ) -> tuple[VectorHit, ...]:
+        """The nearest records."""
+        found = await self._collection.query(
+            query_embeddings=[list(embedding)],
+            n_results=wanted,
+            where=where,
+            include=["documents", "metadatas", "distances"],
+        )
+        columns = (found[name][0] for name in ("ids", "documents", "metadatas", "distances"))
+        return tuple(VectorHit(*row) for row in zip(*columns, strict=True))
+
+    async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
+        """Records, in any order."""
+        found = await self._collection.get(ids=list(ids), include=["documents", "metadatas", "embeddings"])
+        columns = (found["ids"], found["documents"], found["embeddings"], found["metadatas"])
+        return tuple(
+            VectorRecord(record_id, document, tuple(vector.tolist()), metadata)
+            for record_id, document, vector, metadata in zip(*columns, strict=True)
+        )
