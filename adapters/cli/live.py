@@ -13,8 +13,8 @@ from rich.markup import escape
 from adapters.cli.output import Json, at, console, errors, print_json, print_table
 from adapters.cli.runtime import Runtime
 from application.transfer.live.desk import Operator, Report, Verb
-from application.transfer.live.migration import KindStatus
 from application.transfer.live.note import LiveNote
+from application.transfer.live.status import KindStatus
 
 T = TypeVar("T")
 

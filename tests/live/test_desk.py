@@ -11,8 +11,8 @@ from adapters.memory.cases import InMemoryCaseRepository
 from application.transfer.items import Kind
 from application.transfer.live import desk as module
 from application.transfer.live.desk import COMMAND, Command, CommandFailed, Desk, NoServer, Operator, Verb
-from application.transfer.live.migration import LiveStatus
 from application.transfer.live.note import NOTE, LiveNote, Phase
+from application.transfer.live.status import LiveStatus
 from tests.fakes import FakeClock, SequentialIds
 
 CLOCK = FakeClock()

@@ -12,8 +12,9 @@ import pytest
 
 from application.transfer.items import Kind
 from application.transfer.live.layers import Layers
-from application.transfer.live.migration import LiveMigration, LiveStatus
+from application.transfer.live.migration import LiveMigration
 from application.transfer.live.note import Phase
+from application.transfer.live.status import LiveStatus
 from application.transfer.stores import Stores
 from bootstrap.build import Opened, Ports, opened_ports
 from bootstrap.configuration import load_configuration

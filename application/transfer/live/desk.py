@@ -16,8 +16,8 @@ from typing import TypeVar
 from pydantic import TypeAdapter, ValidationError
 
 from application.errors import ApplicationError
-from application.transfer.live.migration import LiveStatus
 from application.transfer.live.note import NOTE, LiveNote, Phase
+from application.transfer.live.status import LiveStatus
 from ports.clock import Clock
 from ports.ids import IdSource
 from ports.transfer import SupportsCheckpoints

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from application.transfer.collections import Collection
 from application.transfer.items import Kind
@@ -14,6 +14,7 @@ from application.transfer.live.layers import Layers
 from application.transfer.live.note import NOTE, LiveNote, Phase, place
 from application.transfer.live.replica import PATIENCE_SECONDS, Replica
 from application.transfer.live.shadow import SHARE, Shadow, ShadowReads
+from application.transfer.live.status import KindStatus, LiveStatus
 from application.transfer.migrator import TransferRefused, is_empty
 from application.transfer.stores import Stores
 from domain.errors import DomainError
@@ -40,40 +41,6 @@ _SHARE_OF_REST = 0.8
 _CALLED_OFF = "called off, nothing has changed:"
 
 log = logging.getLogger("faultmaven")
-
-
-@dataclass(frozen=True, slots=True)
-class KindStatus:
-    """How one kind stands; see `Copied` and `Changes`. ``passes`` counts the finished comparisons of both sides, and
-    ``found`` the entities in which the last one differed.
-    """
-
-    kind: Kind
-    source: str
-    target: str
-    total: int
-    compared: int
-    written: int
-    waiting: int
-    doubtful: int
-    passes: int
-    found: int | None
-    reads: ShadowReads
-    problem: str
-
-
-@dataclass(frozen=True, slots=True)
-class LiveStatus:
-    """How a live migration stands. ``pause_ms``: how long the last switch held up writes."""
-
-    phase: Phase
-    to: str
-    started_at: str
-    is_clean: bool
-    kinds: tuple[KindStatus, ...]
-    pause_ms: float | None = None
-    problem: str = ""
-    examples: tuple[str, ...] = ()
 
 
 def moved_kinds(source: Stores, target: Stores) -> dict[Kind, tuple[Collection, Collection]]:
