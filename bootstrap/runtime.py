@@ -19,6 +19,7 @@ from application.doctor import Doctor, Finding, Verdict
 from application.knowledge import KnowledgeService, SourceDocument
 from application.operations import Operations
 from application.transfer.backup import BackupReport
+from application.transfer.live.desk import Operator
 from application.transfer.migrator import MergeRule, Migration, Progress
 from application.transfer.restore import ImportedCase
 from application.transfer.system import SystemMigrator, Verification
@@ -26,7 +27,7 @@ from application.user_deletion import DeletedUser
 from application.users import UserService
 from bootstrap.configuration import Configuration, configuration_named, load_configuration
 from bootstrap.data_folder import held, holder_of
-from bootstrap.errors import BackendsUnusable, DataFolderInUse
+from bootstrap.errors import BackendsUnusable, DataFolderInUse, Misconfigured
 from bootstrap.logging import configure_logging
 from bootstrap.settings import Settings
 
@@ -175,6 +176,22 @@ class ProcessRuntime(Runtime):
         from bootstrap.archiving import delete_user
 
         return await delete_user(self._settings, username)
+
+    @asynccontextmanager
+    async def live_operator(self) -> AsyncIterator[Operator]:
+        """See `Runtime`."""
+        from adapters.system.clock import SystemClock
+        from adapters.system.ids import RandomIds
+        from bootstrap.moving import check_lasting
+
+        check_lasting(self._settings, "source")
+        if self._settings.faultmaven_workers > 1:
+            raise Misconfigured(
+                f"FAULTMAVEN_WORKERS={self._settings.faultmaven_workers}: a live migration needs one process that does "
+                "all writing. Run the server with one process meanwhile."
+            )
+        async with self._shared_records("faultmaven migrate live") as records:
+            yield Operator(records.cases, SystemClock(), RandomIds())
 
     @asynccontextmanager
     async def _shared_records(self, purpose: str) -> AsyncIterator[Records]:

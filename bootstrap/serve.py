@@ -21,6 +21,7 @@ from bootstrap.background import background
 from bootstrap.build import opened_ports
 from bootstrap.containers.services import ServicesContainer
 from bootstrap.errors import PortInUse
+from bootstrap.live import exchangeable
 from bootstrap.services import assembled
 from bootstrap.settings import Settings
 from domain.user import Role
@@ -65,7 +66,11 @@ async def serve_on(
     Of several processes on one socket one gets ``announce``: it makes the first administrator, brings the starter
     runbooks up to date and speaks to the operator. ``on_ready`` is called once requests are answered.
     """
-    async with opened_ports(settings, "faultmaven serve") as ports, assembled(settings, ports) as services:
+    async with (
+        opened_ports(settings, "faultmaven serve") as opened,
+        exchangeable(settings, opened, announce) as ports,
+        assembled(settings, ports) as services,
+    ):
         greeting = await _greeting(settings, services) if announce else []
 
         def tell() -> None:

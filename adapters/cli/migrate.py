@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 from rich.markup import escape
 
+from adapters.cli import live
 from adapters.cli.output import Json, console, errors, print_json, print_table
 from adapters.cli.progress import with_progress
 from adapters.cli.runtime import Runtime
@@ -35,6 +36,8 @@ Merge = Annotated[
 
 
 def register(app: typer.Typer, runtime: Runtime) -> None:
+    live.register(app, runtime)
+
     @app.command("plan", help="Say what would be moved, how much it is and what stands in the way. Writes nothing.")
     def plan(to: To, source: From = None, merge: Merge = None, as_json: Json = False) -> None:
         plans = _run(runtime, source, to, merge, SystemMigrator.plan)

@@ -10,6 +10,7 @@ from application.doctor import Finding
 from application.knowledge import KnowledgeService, SourceDocument
 from application.operations import Operations
 from application.transfer.backup import BackupReport
+from application.transfer.live.desk import Operator
 from application.transfer.migrator import MergeRule, Migration, Progress
 from application.transfer.restore import ImportedCase
 from application.transfer.system import SystemMigrator, Verification
@@ -42,6 +43,10 @@ class Runtime(Protocol):
 
     async def doctor(self, *, deep: bool) -> list[Finding]:
         """The findings about this installation; also beside a running server."""
+        ...
+
+    def live_operator(self) -> AbstractAsyncContextManager[Operator]:
+        """The one who asks a running server for a live migration."""
         ...
 
     def migration(

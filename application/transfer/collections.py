@@ -70,6 +70,22 @@ class Collection(Source, Protocol):
         """All items of one entity; none if it does not exist."""
         ...
 
+    def heads(self) -> AsyncIterator[Item]:
+        """Part 0 of every entity, in order. A document comes without its chunks."""
+        ...
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        """Part 0 of these entities, as far as they exist, in the order asked for."""
+        ...
+
+    def parts(self, head: Item, after: int) -> AsyncIterator[Item]:
+        """The parts of the entity after the given one, as many as it had when ``head`` was read."""
+        ...
+
+    async def namesakes_of(self, item: Item) -> list[str]:
+        """The keys of other entities that have a name which only one can have and ``item`` has."""
+        ...
+
     async def put(self, items: Sequence[Item]) -> None:
         """Store the items exactly as they are. A repeat has no second effect."""
         ...
@@ -83,7 +99,17 @@ class Collection(Source, Protocol):
         ...
 
 
-class Cases:
+class _Plain:
+    """Entities of one part, without names."""
+
+    def parts(self, head: Item, after: int) -> AsyncIterator[Item]:  # noqa: ARG002 - see `Collection`
+        return _nothing()
+
+    async def namesakes_of(self, item: Item) -> list[str]:  # noqa: ARG002 - see `Collection`
+        return []
+
+
+class Cases(_Plain):
     """Cases, each followed by its messages."""
 
     kind = Kind.CASES
@@ -108,6 +134,16 @@ class Cases:
         if case is not None:
             async for item in self._entity(case):
                 yield item
+
+    async def heads(self) -> AsyncIterator[Item]:
+        async for case in _scanned(self.store.scan, "case_id", None):
+            yield Item(case.case_id, 0, case)
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        return [Item(key, 0, case) for key in keys if (case := await self.store.get(key))]
+
+    def parts(self, head: Item, after: int) -> AsyncIterator[Item]:
+        return self._messages(head.key, after, cast("Case", head.content).message_count)
 
     async def put(self, items: Sequence[Item]) -> None:
         transfer = _able(self.store, SupportsCaseTransfer)
@@ -140,7 +176,7 @@ class Cases:
                 yield Item(case_id, offset, message)
 
 
-class Users:
+class Users(_Plain):
     """User accounts, their encoded passwords included."""
 
     kind = Kind.USERS
@@ -160,6 +196,17 @@ class Users:
         if user := await self.store.get(key):
             yield Item(key, 0, user)
 
+    def heads(self) -> AsyncIterator[Item]:
+        return self.items()
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        return [Item(key, 0, user) for key in keys if (user := await self.store.get(key))]
+
+    async def namesakes_of(self, item: Item) -> list[str]:
+        user = cast("User", item.content)
+        found = (await self.store.get_by_username(user.username), await self.store.get_by_email(user.email))
+        return [other.user_id for other in found if other and other.user_id != item.key]
+
     async def put(self, items: Sequence[Item]) -> None:
         await _able(self.store, SupportsUserTransfer).put_many(_contents(items, User))
 
@@ -176,7 +223,7 @@ class Users:
         return await self.store.delete(key)
 
 
-class Documents:
+class Documents(_Plain):
     """Knowledge documents with their chunks."""
 
     kind = Kind.DOCUMENTS
@@ -200,6 +247,24 @@ class Documents:
         if document := await self.store.get(key):
             yield Item(key, 0, IndexedDocument(document, await self.store.chunks_of(key)))
 
+    async def heads(self) -> AsyncIterator[Item]:
+        async for document in _scanned(self.store.scan, "document_id", None):
+            yield Item(document.document_id, 0, IndexedDocument(document, ()))
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        return [
+            Item(key, 0, IndexedDocument(document, await self.store.chunks_of(key)))
+            for key in keys
+            if (document := await self.store.get(key))
+        ]
+
+    async def namesakes_of(self, item: Item) -> list[str]:
+        document = cast("IndexedDocument", item.content).document
+        if document.source_key is None:
+            return []
+        found = await self.store.get_by_source(document.scope, document.source_key)
+        return [found.document_id] if found and found.document_id != item.key else []
+
     async def put(self, items: Sequence[Item]) -> None:
         documents = _contents(items, IndexedDocument)
         transfer = _able(self.store, SupportsDocumentTransfer)
@@ -218,7 +283,7 @@ class Documents:
         return await self.store.delete(key)
 
 
-class Vectors:
+class Vectors(_Plain):
     """Vectors with their texts and metadata."""
 
     kind = Kind.VECTORS
@@ -237,6 +302,12 @@ class Vectors:
     async def entity(self, key: str) -> AsyncIterator[Item]:
         for record in await self.store.get([key]):
             yield Item(key, 0, record)
+
+    def heads(self) -> AsyncIterator[Item]:
+        return self.items()
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        return [Item(record.id, 0, record) for record in await self.store.get(keys)]
 
     async def put(self, items: Sequence[Item]) -> None:
         records = _contents(items, VectorRecord)
@@ -257,7 +328,7 @@ class Vectors:
         return await self.store.delete([key]) == 1
 
 
-class Files:
+class Files(_Plain):
     """Uploaded files and reports."""
 
     kind = Kind.FILES
@@ -280,6 +351,12 @@ class Files:
         if info := await self.store.stat(key):
             yield self._item(info)
 
+    def heads(self) -> AsyncIterator[Item]:
+        return self.items()
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        return [self._item(info) for key in keys if (info := await self.store.stat(key))]
+
     async def put(self, items: Sequence[Item]) -> None:
         for file in _contents(items, StoredFile):
             await self.store.put(file.info.key, await file.open())
@@ -298,7 +375,7 @@ class Files:
         return Item(info.key, 0, StoredFile(info, opened))
 
 
-class Sessions:
+class Sessions(_Plain):
     """Sessions, tokens, counters and all else that expires, each with the instant at which it does."""
 
     kind = Kind.SESSIONS
@@ -317,6 +394,13 @@ class Sessions:
     async def entity(self, key: str) -> AsyncIterator[Item]:
         if value := await _able(self.store, SupportsValueTransfer).stored_value(key):
             yield Item(key, 0, value)
+
+    def heads(self) -> AsyncIterator[Item]:
+        return self.items()
+
+    async def heads_of(self, keys: Sequence[str]) -> list[Item]:
+        transfer = _able(self.store, SupportsValueTransfer)
+        return [Item(key, 0, value) for key in keys if (value := await transfer.stored_value(key))]
 
     async def put(self, items: Sequence[Item]) -> None:
         await _able(self.store, SupportsValueTransfer).put_many(_contents(items, StoredValue))
@@ -383,6 +467,13 @@ def _contents(items: Iterable[Item], kind: type[T]) -> list[T]:
 
 def _item(key: str, content: Content | None) -> Item | None:
     return None if content is None else Item(key, 0, content)
+
+
+async def _nothing() -> AsyncIterator[Item]:
+    """The further parts of what has only one."""
+    nothing: tuple[Item, ...] = ()
+    for item in nothing:
+        yield item
 
 
 async def _scanned(scan: Callable[..., Awaitable[tuple[T, ...]]], key: str, after: Position | None) -> AsyncIterator[T]:

@@ -1,0 +1,1 @@
+"""Moves an installation to other stores while it serves."""
