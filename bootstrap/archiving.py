@@ -7,23 +7,27 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import TypeVar
 
 from adapters.archive.zip_file import reading, writing
 from adapters.system.clock import SystemClock
 from application.transfer.archive import Archive
 from application.transfer.archive_format import ArchiveRefused
 from application.transfer.backup import Backup, BackupReport
+from application.transfer.live.layer import Layer
 from application.transfer.migrator import Migration, Progress
 from application.transfer.restore import CaseImport, ImportedCase, Restore
 from application.transfer.stores import Stores
 from application.transfer.system import Verification
 from application.user_deletion import DeletedUser, UserDeletion
-from bootstrap.build import opened_ports, opened_records_and_files
+from bootstrap.build import Ports, opened_ports, opened_records_and_files
 from bootstrap.data_folder import held
 from bootstrap.errors import DataFolderInUse
 from bootstrap.moving import check_lasting, stores_of
 from bootstrap.services import assembled
 from bootstrap.settings import Settings
+
+S = TypeVar("S")
 
 
 async def back_up(
@@ -43,6 +47,30 @@ async def back_up(
         async with _stores(settings, vectors=vectors, sessions=sessions) as stores:
             backup = Backup(stores, writer, now=SystemClock().now(), release=_release(), on_progress=on_progress)
             return await backup.everything()
+
+
+async def save_all(ports: Ports, path: Path) -> BackupReport:
+    """Write what the open stores hold to a new archive, without vectors and sessions; for a server that is about to
+    end.
+
+    Raises:
+        ArchiveRefused: the file exists.
+        PortError: it cannot be written.
+    """
+    records = ports.records
+    stores = Stores(
+        users=_adapter(records.users),
+        documents=_adapter(records.documents),
+        cases=_adapter(records.cases),
+        files=_adapter(ports.blobs),
+    )
+    with writing(path) as writer:
+        return await Backup(stores, writer, now=ports.clock.now(), release=_release()).everything()
+
+
+def _adapter(store: S) -> S:
+    """The store that answers now; a layer over it has the methods of its port alone."""
+    return store.store if isinstance(store, Layer) else store
 
 
 async def restore(settings: Settings, path: Path, *, on_progress: Progress) -> tuple[list[Migration], Verification]:

@@ -50,7 +50,7 @@ class ProcessRuntime(Runtime):
         """See `Runtime`."""
         return self._configuration.rows()
 
-    def serve(self, workers: int | None) -> None:
+    def serve(self, workers: int | None, archive: Path | None) -> None:
         """See `Runtime`."""
         if workers is not None:
             # As a setting it is checked together with all the others, and the workers find it.
@@ -58,13 +58,15 @@ class ProcessRuntime(Runtime):
         settings = self._settings
         configure_logging(settings)
         if settings.faultmaven_workers > 1:
+            if archive is not None:
+                raise Misconfigured("--archive is for one process; beside several ones use `faultmaven backup`.")
             from bootstrap.workers import supervise
 
             raise typer.Exit(asyncio.run(supervise(settings)))
         from bootstrap.serve import serve
 
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(serve(settings, typer.echo))
+            runner.run(serve(settings, typer.echo, archive))
 
     @asynccontextmanager
     async def records(self) -> AsyncIterator[tuple[UserService, Operations]]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import signal
 import socket
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import uvicorn
@@ -18,9 +20,9 @@ from adapters.http.options import HttpOptions
 from adapters.http.services import Services
 from application.health import HealthService
 from bootstrap.background import background
-from bootstrap.build import opened_ports
+from bootstrap.build import Ports, opened_ports
 from bootstrap.containers.services import ServicesContainer
-from bootstrap.errors import PortInUse
+from bootstrap.errors import Misconfigured, PortInUse
 from bootstrap.live import exchangeable
 from bootstrap.services import assembled
 from bootstrap.settings import Settings
@@ -32,18 +34,36 @@ ADMIN = "admin"
 log = logging.getLogger("faultmaven")
 
 
-async def serve(settings: Settings, announce: Callable[[str], None]) -> None:
+async def serve(settings: Settings, announce: Callable[[str], None], archive: Path | None = None) -> None:
     """Serve until SIGTERM or SIGINT; requests in flight are finished first.
 
-    ``announce`` is told what a person has to know: the address, and at the first start how to sign in.
+    ``announce`` is told what a person has to know: the address, and at the first start how to sign in. With ``archive``
+    everything is written to this new file at the end.
 
     Raises:
+        Misconfigured: the file exists, or cannot be made.
         PortInUse: nothing can be bound to the address.
         DataFolderInUse, BackendsUnusable: see `bootstrap.build.opened_ports`.
     """
+    if archive is not None:
+        _check_archive(archive)
+
+    async def save(ports: Ports) -> None:
+        if archive is not None:
+            from bootstrap.archiving import save_all
+
+            await save_all(ports, archive)
+            announce(f"Everything is in {archive}; `faultmaven restore {archive}` brings it back.")
+
     stop = stop_signal()
     with contextlib.closing(bind(settings)) as listener:
-        await serve_on(listener, settings, stop, announce)
+        await serve_on(listener, settings, stop, announce, at_end=save)
+
+
+def _check_archive(path: Path) -> None:
+    """At the end it would be too late."""
+    if path.exists() or not os.access(path.absolute().parent, os.W_OK):
+        raise Misconfigured(f"--archive: {path} exists already, or its folder cannot be written; name another file.")
 
 
 def stop_signal() -> asyncio.Event:
@@ -60,11 +80,13 @@ async def serve_on(
     stop: asyncio.Event,
     announce: Callable[[str], None] | None,
     on_ready: Callable[[], None] = lambda: None,
+    at_end: Callable[[Ports], Awaitable[None]] | None = None,
 ) -> None:
     """Serve on a bound socket until ``stop`` is set.
 
     Of several processes on one socket one gets ``announce``: it makes the first administrator, brings the starter
-    runbooks up to date and speaks to the operator. ``on_ready`` is called once requests are answered.
+    runbooks up to date and speaks to the operator. ``on_ready`` is called once requests are answered, ``at_end`` once
+    none are any more, with the stores still open.
     """
     async with (
         opened_ports(settings, "faultmaven serve") as opened,
@@ -81,6 +103,8 @@ async def serve_on(
         async with background(settings, ports, services) if announce else contextlib.nullcontext():
             server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, tell)
             await server.serve(sockets=[listener])
+        if at_end is not None:
+            await at_end(ports)
     log.info("stopped")
 
 

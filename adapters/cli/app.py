@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -30,8 +31,15 @@ def create_cli(runtime: Runtime) -> typer.Typer:
             int | None,
             typer.Option(help="Processes that serve; more than one needs services for all data [FAULTMAVEN_WORKERS]."),
         ] = None,
+        archive: Annotated[
+            Path | None,
+            typer.Option(
+                help="When it stops, write everything to this new archive. What is in memory is gone otherwise.",
+                dir_okay=False,
+            ),
+        ] = None,
     ) -> None:
-        runtime.serve(workers)
+        runtime.serve(workers, archive)
 
     for name, about, register in (
         ("config", "The settings of this installation.", config.register),

@@ -25,8 +25,10 @@ class Runtime(Protocol):
         """Variable, value (secrets masked) and origin of each setting."""
         ...
 
-    def serve(self, workers: int | None) -> None:
-        """Run the server until it is told to stop, with so many processes; None: as the settings say."""
+    def serve(self, workers: int | None, archive: Path | None) -> None:
+        """Run the server until it is told to stop, with so many processes; None: as the settings say. Then write
+        everything to ``archive``, if given.
+        """
         ...
 
     def records(self) -> AbstractAsyncContextManager[tuple[UserService, Operations]]:

@@ -88,7 +88,7 @@ def run(data: Path, *words: str, **settings: str) -> subprocess.CompletedProcess
 
 
 @contextmanager
-def serving(data: Path, **settings: str) -> Iterator[Server]:
+def serving(data: Path, *options: str, **settings: str) -> Iterator[Server]:
     """A server on a free port, until the end of the block; it answers when the block begins."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -97,7 +97,7 @@ def serving(data: Path, **settings: str) -> Iterator[Server]:
     log = data.parent / f"server-{port}.log"
     with log.open("w") as output, ExitStack() as clients:
         process = subprocess.Popen(
-            command("serve"), env=known, cwd=data.parent, stdout=output, stderr=subprocess.STDOUT, text=True
+            command("serve", *options), env=known, cwd=data.parent, stdout=output, stderr=subprocess.STDOUT, text=True
         )
         server = Server(process, f"http://127.0.0.1:{port}", known, log, clients)
         try:

@@ -49,6 +49,27 @@ def test_first_start_prints_how_to_sign_in_and_the_second_does_not_repeat_it(dat
         server.signed_in(password=printed[1])
 
 
+def test_what_a_server_had_in_memory_is_kept_in_an_archive(data: Path, tmp_path: Path) -> None:
+    """From the profile development to singlenode."""
+    archive = tmp_path / "kept.zip"
+    with serving(data, "--archive", str(archive), FAULTMAVEN_PROFILE="development") as server:
+        client = server.client()
+        token = client.post("/api/v1/auth/dev-login", json={"username": "grace"}).json()["access_token"]
+        client.headers["Authorization"] = f"Bearer {token}"
+        case_id = client.post("/api/v1/cases", json={"title": "Worth keeping"}).json()["case_id"]
+        turn(client, case_id, "The gateway answers 502")
+        assert server.stop() == 0, server.log.read_text()
+        assert f"Everything is in {archive}" in server.log.read_text()
+    restored = run(data, "restore", str(archive), **LIGHT)
+    assert restored.returncode == 0, restored.stderr
+    shown = run(data, "case", "show", case_id, **LIGHT)
+    assert "owned by grace" in shown.stdout
+    assert "The gateway answers 502" in shown.stdout
+    refused = run(data, "serve", "--archive", str(archive), **LIGHT)
+    assert refused.returncode == 78
+    assert "exists already" in refused.stderr
+
+
 def test_sigterm_finishes_the_requests_in_flight_and_exits_0(data: Path) -> None:
     with serving(data, **LIGHT) as server:
         client = server.signed_in()
