@@ -15,7 +15,7 @@ slow_is_fine = [HealthCheck.too_slow]
 settings.register_profile(
     "default",
     deadline=None,
-    max_examples=100,
+    max_examples=50 if "CI" in os.environ else 100,
     stateful_step_count=30,
     suppress_health_check=slow_is_fine,
     derandomize="CI" in os.environ,
@@ -27,7 +27,15 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long tests run untraced: tracing makes them up to four times longer, and every line has a test of its own."""
+    """Long tests come first, so that none is left at the end while other processes have nothing more to do.
+
+    They run untraced: tracing makes them up to four times longer, and every line has a test of its own.
+    """
     for item in items:
-        if item.get_closest_marker("slow") or (isinstance(item, pytest.Function) and item.name == "runTest"):
+        if _is_long(item):
             item.add_marker("no_cover")
+    items.sort(key=_is_long, reverse=True)
+
+
+def _is_long(item: pytest.Item) -> bool:
+    return item.get_closest_marker("slow") is not None or item.name == "runTest"

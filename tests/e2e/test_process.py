@@ -141,7 +141,7 @@ def test_newer_database_is_refused(data: Path) -> None:
 
 
 def test_everything_acknowledged_survives_kill_9(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, EMBEDDING_TYPE="hashing") as server:
         client = server.signed_in()
         session = client.post("/api/v1/sessions", json={"client_id": "a-browser"}).json()["session_id"]
         talked = client.post("/api/v1/cases", json={"title": "Talked about"}).json()["case_id"]
@@ -169,7 +169,7 @@ def test_everything_acknowledged_survives_kill_9(data: Path) -> None:
                 item.result()
     assert SAVES // 2 <= len(acknowledged) < SAVES + 1
 
-    with serving(data) as server:
+    with serving(data, EMBEDDING_TYPE="hashing") as server:
         again = server.signed_in()
         # The token and the session of before are still good.
         assert client.headers["Authorization"]
@@ -187,7 +187,7 @@ def test_everything_acknowledged_survives_kill_9(data: Path) -> None:
 
 
 def test_chroma_ends_with_a_killed_server(data: Path) -> None:
-    with serving(data) as server:
+    with serving(data, EMBEDDING_TYPE="hashing") as server:
         children = psutil.Process(server.process.pid).children(recursive=True)
         assert children
         server.kill()

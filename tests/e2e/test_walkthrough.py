@@ -37,8 +37,7 @@ def test_a_case_is_worked_from_symptom_to_verified_fix(tmp_path: Path, trouble: 
 def test_the_same_case_on_the_stores_of_appendix_b(name: str, tmp_path: Path, trouble: Trouble) -> None:
     page = Transcript()
     # The model is no part of the appendix; without one, the starter runbooks are read in a moment.
-    embedder = {} if name == "production" else {"EMBEDDING_TYPE": "hashing"}
-    with appendix_b(name) as stores, serving(tmp_path / "data", **stores, **embedder) as server:
+    with appendix_b(name) as stores, serving(tmp_path / "data", **stores, EMBEDDING_TYPE="hashing") as server:
         server.wait_for_log("knowledge_is_current")
         client = server.client()
         steps = walk(client, PASSWORD, trouble, page)

@@ -1,4 +1,4 @@
-"""The event loop never pauses for more than 25 ms while 10,000 messages are appended in one call."""
+"""The event loop never pauses for more than 25 ms while as many messages are appended as a migration sends at once."""
 
 import asyncio
 import gc
@@ -10,6 +10,7 @@ import pytest
 from adapters.memory.cases import InMemoryCaseRepository
 from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
+from application.transfer.migrator import BATCH_ITEMS
 from domain.message import Message
 from ports.cases import CaseRepository
 from ports.transfer import SupportsCaseTransfer
@@ -17,7 +18,7 @@ from tests.builders import a_case, a_message, an_id
 from tests.faults.test_loop_gap import LONGEST_PAUSE, Pauses
 
 CASES = 8
-MESSAGES = 10_000
+MESSAGES = BATCH_ITEMS
 
 
 @pytest.fixture

@@ -101,6 +101,8 @@ def test_the_table_covers_every_error_of_the_layers_below() -> None:
     tested = {type(error) for error, _, _ in EXAMPLES}
     known = set().union(*(_all_subclasses(base) for base in (ApplicationError, DomainError, PortError)))
     ours = {kind for kind in known if kind.__module__.split(".")[0] in ("application", "domain", "ports")}
+    # What is moved, saved and restored is so by the operator, on the command line alone.
+    ours = {kind for kind in ours if not kind.__module__.startswith("application.transfer.")}
     assert ours - tested == set()
 
 

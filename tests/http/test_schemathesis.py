@@ -29,8 +29,9 @@ from adapters.http.options import HttpOptions
 from adapters.system.clock import SystemClock
 from tests.http.test_socket import serving
 from tests.http.world import World, local_stores
+from tests.stateful.profiles import NIGHTLY
 
-TOTAL = 5000
+TOTAL = 100_000 if NIGHTLY else 2_500
 SHARE_OF_SUCCESS = 0.3
 PER_ROUND = 60
 TURNS_PER_CASE = 20
@@ -185,7 +186,7 @@ def _send(operation: Any, caller: Caller, session: requests.Session, tally: Tall
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(7200)
 def test_generated_requests_never_cause_a_failure(tmp_path: Path) -> None:
     tally = Tally()
     with Background(tmp_path) as url, requests.Session() as session:

@@ -26,7 +26,7 @@ from tests.contract.knowledge.samples import a_document, chunks
 from tests.live.world import differences
 from tests.stateful.server_adapters import new_postgres_database
 
-CLIENTS = 6
+CLIENTS = 4
 
 pytestmark = [pytest.mark.postgres, pytest.mark.redis, pytest.mark.slow, pytest.mark.timeout(120)]
 
@@ -59,7 +59,7 @@ class Client:
         while not stop.is_set():
             await self.step(self.steps)
             self.steps += 1
-            await asyncio.sleep(0.002)
+            await asyncio.sleep(0.05)
 
     async def step(self, count: int) -> None:
         cases, users, documents, sessions = (

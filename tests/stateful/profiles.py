@@ -5,7 +5,7 @@ from hypothesis import settings
 NIGHTLY = settings().max_examples >= 1000
 """True in the nightly profile, which takes the time for the full numbers."""
 
-MACHINE_SETTINGS = settings(stateful_step_count=50 if NIGHTLY else 30)
+MACHINE_SETTINGS = settings(max_examples=2_000 if NIGHTLY else 100, stateful_step_count=50 if NIGHTLY else 30)
 
 AGREEMENT_SETTINGS = settings(max_examples=10_000 if NIGHTLY else 200)
 """How many lists of commands all adapters of a port answer."""

@@ -19,6 +19,7 @@ from ports.errors import OutcomeUnknown, StorageFull, StorageUnavailable
 from ports.vectors import EmbeddingSpace
 from tests.adapters.chroma.conftest import COLLECTION, Open, child_of
 from tests.contract.vectors.data import DIMENSION, SPACE, a_record, a_vector, clusters, everything, ids, put, put_matrix
+from tests.stateful.profiles import NIGHTLY
 
 pytestmark = [pytest.mark.chroma, pytest.mark.asyncio(loop_scope="module")]
 
@@ -87,7 +88,8 @@ async def test_killed_in_the_middle_of_upserts(open_folder: Open) -> None:
                 acknowledged.add(number)
                 progress.put_nowait(number)
 
-    for kill in range(10):
+    kills = 10 if NIGHTLY else 4
+    for kill in range(kills):
         writing = asyncio.ensure_future(write())
         for _ in range(3 + 2 * kill):
             await progress.get()
@@ -95,7 +97,7 @@ async def test_killed_in_the_middle_of_upserts(open_folder: Open) -> None:
         await writing
         await wait_for_restart(store)
     stored = {record.id: record for record in await everything(store)}
-    assert len(acknowledged) >= 10 * 3
+    assert len(acknowledged) >= kills * 3
     assert [number for number in acknowledged if stored.get(a_record(number).id) != a_record(number)] == []
     assert await store.count() == len(stored)
 
@@ -179,7 +181,12 @@ async def test_damaged_folder(tmp_path: Path) -> None:
     (tmp_path / "chroma.sqlite3").write_bytes(b"no database" * 1000)
     with pytest.raises(StorageUnavailable, match="engine failed"):
         await ChromaVectorStore.open(tmp_path, COLLECTION, SPACE)
-    assert psutil.Process().children() == []
+    assert engines() == []
+
+
+def engines() -> list[psutil.Process]:
+    """The child processes of this one that run an engine; others are servers of other tests."""
+    return [child for child in psutil.Process().children() if "adapters.chroma.worker" in child.cmdline()]
 
 
 async def test_engine_that_does_not_start_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,7 +194,7 @@ async def test_engine_that_does_not_start_in_time(tmp_path: Path, monkeypatch: p
     monkeypatch.setattr(process_module, "STARTING_SECONDS", 0.05)
     with pytest.raises(StorageUnavailable, match="did not start within"):
         await ChromaVectorStore.open(tmp_path / "folder", COLLECTION, SPACE)
-    assert psutil.Process().children() == []
+    assert engines() == []
 
 
 async def test_engine_that_does_not_end_in_time(open_folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -22,8 +22,9 @@ from adapters.filesystem.durable import STAGING_NAME
 from adapters.filesystem.sessions import FileSessionStore
 from adapters.system.clock import SystemClock
 from tests.fakes import FakeClock
+from tests.stateful.profiles import NIGHTLY
 
-KILLS = 20
+KILLS = 20 if NIGHTLY else 8
 REPOSITORY = Path(__file__).parents[3]
 
 

@@ -221,8 +221,8 @@ async def test_older_database_gets_the_table_of_checkpoints(open_store: Open, mo
 
 async def test_collections_of_a_database_have_checkpoints_of_their_own(open_store: Open, module_dsn: str) -> None:
     """As their locations say, which tell nothing of the login."""
-    store, same, other = await open_store(), await open_store(), await open_store(collection="another")
+    store, same, other = await open_store(), await open_store(), await open_store(collection="apart")
     assert store.location == same.location == f"{options_of(module_dsn).location}#knowledge"
-    assert other.location == f"{options_of(module_dsn).location}#another"
+    assert other.location == f"{options_of(module_dsn).location}#apart"
     await store.write_checkpoint("copy", "mine")
     assert await other.read_checkpoint("copy") is None

@@ -173,6 +173,7 @@ async def test_read_only_database(dsn: str, database: PostgresDatabase) -> None:
     """A standby answers reads; health says that it takes no writes."""
     async with database.transaction():
         await database.read(Sql("SET LOCAL transaction_read_only = on"))
+        await database.read(Sql("SET LOCAL default_transaction_read_only = on"))
         with pytest.raises(StorageUnavailable, match="CASES_DB_HOST"):
             await database.check_health()
         with pytest.raises(StorageUnavailable, match="standby"):
