@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from adapters.memory.cases import InMemoryCaseRepository
+from application.transfer.collections import collection_of
 from application.transfer.items import Kind, canonical_bytes, differing_fields
 from application.transfer.migrator import StoreMigrator
-from tests.migration.content import content, everything, fill
+from tests.migration import copying
+from tests.migration.content import NUMBER, again, content, everything, fill
 from tests.stateful.adapters import ADAPTERS
 from tests.stateful.agreement import Adapter
+from tests.stateful.profiles import NIGHTLY
+from tests.stateful.server_adapters import new_postgres_database
+
+CASES = 10_000 if NIGHTLY else NUMBER
+"""Those of the round trip."""
 
 KINDS = {
     "cases": Kind.CASES,
@@ -63,3 +72,30 @@ async def test_pair(kind: Kind, source: Adapter[Any], target: Adapter[Any], requ
                 assert differing_fields(given.content, got.content) == []
             else:
                 assert canonical_bytes(given.content) == canonical_bytes(got.content)
+
+
+@pytest.mark.postgres
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+async def test_round_trip(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Cases that go from memory to SQLite, to PostgreSQL and to SQLite again are what they were, byte for byte."""
+    items = [item for start in range(0, CASES, NUMBER) for item in again(content(Kind.CASES), start)]
+    origin = InMemoryCaseRepository()
+    for start in range(0, len(items), 1000):
+        await collection_of(origin).put(items[start : start + 1000])
+    async with (
+        copying.opened(str(tmp_path / "first.db")) as first,
+        new_postgres_database(request.getfixturevalue) as dsn,
+        copying.opened(dsn) as second,
+        copying.opened(str(tmp_path / "last.db")) as last,
+    ):
+        for source, target in itertools.pairwise([origin, first, second, last]):
+            assert (await StoreMigrator(source=source, target=target).migrate_all()).written == CASES
+        came_back = collection_of(last)
+        number = 0
+        async for item in came_back.items():
+            given = items[number]
+            assert (given.key, given.part) == (item.key, item.part)
+            assert canonical_bytes(given.content) == canonical_bytes(item.content)
+            number += 1
+        assert number == len(items)
