@@ -102,8 +102,12 @@ class Backup:
                 if kind is not Kind.FILES:
                     await self._records(kind, _without(collection, gone), await collection.count())
             named = tuple(f"case {case_id}: " for case_id in gone)
+            # A file that was copied is in the archive, even if its case has been deleted since.
+            copied = set(keys) - self._written.missing
             dangling = [
-                text async for text in dangling_references(self._stores) if not text.startswith(named or ("\0",))
+                text
+                async for text in dangling_references(self._stores, files=copied)
+                if not text.startswith(named or ("\0",))
             ]
         return self._finish(manifest, dangling)
 

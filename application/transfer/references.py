@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 
 from application.transfer.stores import Stores
 from domain.case import Case
@@ -16,18 +16,19 @@ def file_keys(case: Case) -> list[str]:
     return uploaded + [document.content_ref for document in case.documentation.documents_generated]
 
 
-async def dangling_references(stores: Stores) -> AsyncIterator[str]:
+async def dangling_references(stores: Stores, *, files: Container[str] | None = None) -> AsyncIterator[str]:
     """Cases without an owner or a file, knowledge of users or cases that are gone, pieces without their vector.
 
-    Takes one look-up for each reference.
+    Takes one look-up for each reference. ``files`` are the keys of the files that there are; by default the store is
+    asked.
     """
-    async for text in _of_cases(stores):
+    async for text in _of_cases(stores, files):
         yield text
     async for text in _of_documents(stores):
         yield text
 
 
-async def _of_cases(stores: Stores) -> AsyncIterator[str]:
+async def _of_cases(stores: Stores, files: Container[str] | None) -> AsyncIterator[str]:
     known: dict[str, bool] = {}
     after = None
     while cases := await stores.cases.scan(after=after, limit=MAX_LIMIT):
@@ -38,7 +39,8 @@ async def _of_cases(stores: Stores) -> AsyncIterator[str]:
             if not known[case.user_id]:
                 yield f"case {case.case_id}: its owner {case.user_id} does not exist"
             for key in file_keys(case):
-                if await stores.files.stat(key) is None:
+                there = key in files if files is not None else await stores.files.stat(key) is not None
+                if not there:
                     yield f"case {case.case_id}: its file {key} does not exist"
 
 
