@@ -217,7 +217,7 @@ def test_ctrl_c_stops_in_order(data: Path) -> None:
 
 
 def _assert_healthy(data: Path) -> None:
-    examined = run(data, "doctor", "--deep", "--json")
+    examined = run(data, "doctor", "--deep", "--json", EMBEDDING_TYPE="hashing")
     findings = json.loads(examined.stdout)
     assert [item for item in findings if item["verdict"] != "ok"] == []
     assert examined.returncode == 0
