@@ -103,11 +103,12 @@ def _print_plan(plans: Sequence[Plan]) -> None:
             f"{plan.size / 1e6:,.1f} MB",
             f"{plan.seconds:,.0f} s",
             escape(plan.action),
-            escape(f"{plan.source}\n{plan.target}"),
         )
         for plan in plans
     ]
-    print_table(("", "entries", "in target", "about", "time", "what happens", "from, to"), rows)
+    print_table(("", "entries", "in target", "about", "time", "what happens"), rows)
+    for plan in plans:
+        console.print(f"{plan.kind}: {escape(plan.source)} -> {escape(plan.target)}", soft_wrap=True)
     for plan in plans:
         for warning in plan.warnings:
             errors.print(f"[yellow]{plan.kind}[/]: {escape(warning)}")
