@@ -8,9 +8,6 @@ from contextlib import AbstractAsyncContextManager
 from adapters.sqlite.database import SqliteDatabase
 from ports.transfer import SupportsCheckpoints, SupportsSnapshot, SupportsTransactions, check_checkpoint
 
-CREATE_CHECKPOINTS = "CREATE TABLE checkpoints (name TEXT NOT NULL PRIMARY KEY, text TEXT NOT NULL)"
-"""For a file with a schema of its own; the schema of cases has the table by a migration."""
-
 _READ = "SELECT text FROM checkpoints WHERE name = :name"
 _WRITE = (
     "INSERT INTO checkpoints (name, text) VALUES (:name, :text) ON CONFLICT (name) DO UPDATE SET text = excluded.text"

@@ -212,10 +212,6 @@ class CollectionMigrator:
             on_progress=self._on_progress,
         )
 
-    async def forget(self) -> None:
-        """Remove the note of this migration from the target."""
-        await self._target.store.write_checkpoint(self._note, None)
-
     def _fingerprint(self) -> str:
         parts = (self._source.location, self._target.location, self.kind, self._merge or "empty target")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
