@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from application.transfer.live.layers import Layers
 from application.transfer.live.migration import LiveMigration
@@ -142,7 +142,11 @@ OTHER_OPERATIONS = st.one_of(
 
 
 class LiveMachine(RuleBasedStateMachine):
-    """``truth`` is an installation to which everything is done that was acknowledged, and nothing else ever happens."""
+    """``truth`` is an installation to which everything is done that was acknowledged, and nothing else ever happens.
+
+    No rule has a precondition: the phase depends on how far the tasks have come, and what Hypothesis draws must not. A
+    rule that does not fit the phase does nothing.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -218,35 +222,38 @@ class LiveMachine(RuleBasedStateMachine):
 
     # ---------------------------------------------------------------- the operator
 
-    @precondition(lambda self: self.migration is None)
     @rule()
     def start(self) -> None:
-        self.run(self._start())
+        if self.migration is None:
+            self.run(self._start())
 
     async def _start(self) -> None:
         self.migration = await LiveMigration.start(self.layers, self.target, to="target.env", at="now", shadow_share=1)
 
-    @precondition(lambda self: self.migration is None or self.migration.phase is not Phase.SWITCHED)
     @rule()
     def the_target_catches_up(self) -> None:
-        async def wait() -> None:
-            if self.migration is None:
-                await self._start()
-            migration = self.migration
-            await self._until(lambda: migration is not None and migration.phase is Phase.SHADOWING)
+        self.run(self._caught_up())
 
-        self.run(wait())
+    async def _caught_up(self) -> LiveMigration:
+        if self.migration is None:
+            await self._start()
+        migration = self.migration
+        assert migration is not None
+        if migration.phase is not Phase.SWITCHED:
+            await self._until(lambda: migration.phase is Phase.SHADOWING)
+        return migration
 
-    @precondition(lambda self: self.migration is not None and self.migration.phase is Phase.SHADOWING)
     @rule(operations=TURNS, late=TURNS, steps=st.integers(0, 40))
     def switch(self, operations: Turns, late: Turns, steps: int) -> None:
         """While clients go on, some of them from before, some from when the gate may be closed."""
 
         async def begin() -> None:
-            assert self.migration is not None
             await self._settled()
+            migration = await self._caught_up()
+            if migration.phase is Phase.SWITCHED:
+                return
             self._begin(operations)
-            switching = asyncio.create_task(self.migration.switch())
+            switching = asyncio.create_task(migration.switch())
             for _ in range(steps):
                 await asyncio.sleep(0)
             taken = {number for number, *_ in operations}
@@ -256,10 +263,10 @@ class LiveMachine(RuleBasedStateMachine):
 
         self.run(begin())
 
-    @precondition(lambda self: self.migration is not None)
     @rule()
     def abort(self) -> None:
-        self.run(self._abort())
+        if self.migration is not None:
+            self.run(self._abort())
 
     async def _abort(self) -> None:
         migration = self.migration
@@ -276,10 +283,10 @@ class LiveMachine(RuleBasedStateMachine):
         assert self.layers.stores.cases is self.source.cases
         assert await differences(self.truth, self.source) == []
 
-    @precondition(lambda self: self.migration is not None and self.migration.phase is Phase.SWITCHED)
     @rule()
     def finish(self) -> None:
-        self.run(self._finish())
+        if self.migration is not None and self.migration.phase is Phase.SWITCHED:
+            self.run(self._finish())
 
     async def _finish(self) -> None:
         assert self.migration is not None
@@ -337,12 +344,8 @@ class LiveMachine(RuleBasedStateMachine):
     async def _end(self) -> None:
         await self._settled()
         assert await differences(self.truth, self.layers.stores) == []
-        if self.migration is None:
-            await self._start()
-        migration = self.migration
-        assert migration is not None
+        migration = await self._caught_up()
         if migration.phase is not Phase.SWITCHED:
-            await self._until(lambda: migration.phase is Phase.SHADOWING)
             await migration.switch()
             assert migration.pause_ms is not None
         await self._until(lambda: migration.is_clean)

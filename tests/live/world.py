@@ -86,27 +86,27 @@ async def differences(source: Stores, target: Stores) -> list[str]:
 
 
 class HurriedLoop(asyncio.SelectorEventLoop):
-    """An event loop in which nobody waits: where all sleep, time jumps to the next one who wakes up."""
+    """An event loop in which nobody waits and every run is the same.
+
+    Where all sleep, time jumps to the next one who wakes up; what is given to a thread is done on the spot.
+    """
 
     def __init__(self) -> None:
         super().__init__()
-        self._ahead = 0.0
-        self._in_threads = 0
+        self._now = 0.0
 
-    def run_in_executor(self, *arguments: Any) -> Any:
-        """Nobody knows how long a thread takes, so time goes its usual way until it has ended."""
-        future = super().run_in_executor(*arguments)
-        self._in_threads += 1
-        future.add_done_callback(self._came_back)
+    def run_in_executor(self, executor: Any, func: Any, *arguments: Any) -> asyncio.Future[Any]:  # type: ignore[override]
+        future = self.create_future()
+        try:
+            future.set_result(func(*arguments))
+        except Exception as error:  # noqa: BLE001 - it is the caller's
+            future.set_exception(error)
         return future
 
-    def _came_back(self, _: object) -> None:
-        self._in_threads -= 1
-
     def time(self) -> float:
-        return super().time() + self._ahead
+        return self._now
 
     def _run_once(self) -> None:
-        if not self._ready and self._scheduled and not self._in_threads:  # type: ignore[attr-defined]
-            self._ahead += max(0.0, self._scheduled[0].when() - self.time())  # type: ignore[attr-defined]
+        if not self._ready and self._scheduled:  # type: ignore[attr-defined]
+            self._now = max(self._now, self._scheduled[0].when())  # type: ignore[attr-defined]
         super()._run_once()  # type: ignore[misc]
