@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import struct
@@ -13,7 +14,7 @@ from application.retrieval import NearChunk
 from domain.filter import And, Comparison, Filter, Operator
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
 from ports.embeddings import EmbeddingGenerator
-from ports.errors import PortError
+from ports.errors import PortError, StorageUnavailable
 from ports.knowledge import KnowledgeRepository
 from ports.sessions import CacheStore
 from ports.vectors import Vector, VectorStore
@@ -22,6 +23,10 @@ Item = TypeVar("Item")
 
 BATCH = 64
 """How many chunks are embedded and written at once: enough to share the costs of a call, little enough to hold."""
+PATIENCE_SECONDS = 3.0
+"""How long the answer to one question is waited for. To find the nearest, a store may send several requests to a server
+that just comes back, each with a time limit of its own; who asks is better served by what the words find.
+"""
 
 
 class VectorIndex:
@@ -123,10 +128,14 @@ class VectorIndex:
         """The chunks nearest to the question, nearest first, with a similarity of 0 to 1.
 
         Raises:
-            PortError: the model or the store failed.
+            PortError: the model or the store failed, or the store takes longer than `PATIENCE_SECONDS`.
         """
         vector = await self._question_vector(question)
-        hits = await self._vectors.query(vector, limit, _filter(scopes, document_types))
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                hits = await self._vectors.query(vector, limit, _filter(scopes, document_types))
+        except TimeoutError as error:
+            raise StorageUnavailable(f"the vectors did not answer within {PATIENCE_SECONDS:g} s") from error
         chunks = {item.chunk_id: item for item in await self._documents.get_chunks([hit.id for hit in hits])}
         return [
             NearChunk(chunk, min(1.0, max(0.0, (1.0 - hit.distance - self._unrelated) / (1.0 - self._unrelated))))

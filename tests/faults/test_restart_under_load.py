@@ -21,12 +21,10 @@ from tests.servers.chroma import ChromaServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerProcess
 from tests.servers.redis import RedisServer
-from tests.stateful.profiles import NIGHTLY
 
 CLIENTS = 20
 BEFORE, AWAY, AFTER = 1.5, 2.0, 2.5
-LONGEST_ANSWER = 5.0 if NIGHTLY else 10.0
-"""In a build, other tests take their share of the machine."""
+LONGEST_ANSWER = 5.0
 FIRST_SUCCESS = 1.0
 
 

@@ -1,5 +1,6 @@
 """Who finds what in the knowledge, whatever state the indexes are in."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from adapters.hashing.embeddings import HashingEmbedding
 from adapters.memory.knowledge import InMemoryKnowledgeRepository
 from adapters.memory.sessions import InMemorySessionStore
 from adapters.memory.vectors import InMemoryVectorStore
+from application import vector_index
 from application.errors import Forbidden
 from application.knowledge import KnowledgeService, SourceDocument
 from domain.access import Actor
@@ -216,6 +218,18 @@ class TestSearch:
         assert [hit.document for hit in result.hits] == [shared]
         assert result.degraded
         assert not (await world.knowledge.search(ADA, "how long do I boil eggs")).hits
+
+    async def test_vectors_are_not_waited_for(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        shared = await world.add(ADMIN, GLOBAL)
+
+        async def never(*_: object) -> None:
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(vector_index, "PATIENCE_SECONDS", 0.01)
+        monkeypatch.setattr(world.vectors, "query", never)
+        result = await world.knowledge.search(ADA, QUESTION)
+        assert [hit.document for hit in result.hits] == [shared]
+        assert result.degraded
 
     async def test_a_damaged_index_is_not_passed_over(self, world: World) -> None:
         world.embeddings.error = StorageCorrupt("the model is damaged")
