@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# Without bytecode on disk, each of the many processes that the tests start compiles all modules anew, for seconds.
+unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -38,11 +40,12 @@ run: setup ## Install what is missing and serve
 test: setup-dev ## Run the tests and enforce the coverage limits
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m timed
 	@$(BIN)/python -m coverage report --include='domain/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='domain/*' --fail-under=90
 
 test-bge: $(BGE_STAMP) ## Run the tests that need PyTorch, in an environment of their own
-	@PYTHONDONTWRITEBYTECODE= $(BGE_VENV)/bin/python -m pytest -m sentence_transformers tests/adapters/sentence_transformers $(PYTEST_ARGS)
+	@$(BGE_VENV)/bin/python -m pytest -m sentence_transformers tests/adapters/sentence_transformers $(PYTEST_ARGS)
 
 test-nightly: setup-dev ## Run the tests with many more generated examples
 	@HYPOTHESIS_PROFILE=nightly $(BIN)/python -m pytest $(PYTEST_ARGS)

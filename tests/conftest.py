@@ -7,7 +7,12 @@ from hypothesis import HealthCheck, settings
 
 # The contracts stand in modules that pytest does not collect; their assertions should explain themselves too.
 pytest.register_assert_rewrite("tests.contract", "tests.stateful")
-pytest_plugins = ["tests.plugins.contract_table", "tests.plugins.extras", "tests.plugins.servers"]
+pytest_plugins = [
+    "tests.plugins.contract_table",
+    "tests.plugins.extras",
+    "tests.plugins.servers",
+    "tests.plugins.timed",
+]
 
 # How long an example takes says something about the machine, not about the example.
 slow_is_fine = [HealthCheck.too_slow]

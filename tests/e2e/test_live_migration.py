@@ -25,7 +25,7 @@ SECONDS = float(os.environ.get("LIVE_SECONDS", "1.5"))
 COMMON = {"EMBEDDING_TYPE": "hashing", "RATE_LIMIT_PER_MINUTE": "1000000", "AUTH_DEV_LOGIN": "true"}
 
 PHASES = ["copying", "shadowing", "switched"]
-CLIENTS = 20 if NIGHTLY else 8
+CLIENTS = 20
 at_night = pytest.mark.skipif(not NIGHTLY, reason="takes minutes, so it runs in `make test-nightly`")
 """The state machine takes care of the others in every build."""
 
@@ -174,6 +174,7 @@ def checked(load: Load, server: Server) -> None:
     assert load.stale == []
 
 
+@pytest.mark.timed
 def test_a_house_is_moved_while_clients_work(big_house: House, record_property: Callable[[str, object], None]) -> None:
     house = big_house
     with house.served() as server:

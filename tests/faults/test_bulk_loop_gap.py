@@ -67,15 +67,14 @@ async def check_pauses(repository: CaseRepository) -> None:
     assert pauses.longest <= LONGEST_PAUSE
 
 
-# Tracing every line makes the loop several times slower than it is.
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("without_collection")
 async def test_no_pause_in_memory() -> None:
     """The store in memory computes in a thread and puts what is ready."""
     await check_pauses(InMemoryCaseRepository())
 
 
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("without_collection")
 async def test_no_pause_in_a_file(tmp_path: Path) -> None:
     """SQLite works in its thread."""

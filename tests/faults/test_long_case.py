@@ -11,7 +11,7 @@ from ports.transfer import SupportsCaseTransfer
 from tests.builders import a_case, a_message, an_id, later
 from tests.stateful.profiles import NIGHTLY
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.timed, pytest.mark.timeout(300)]
 
 MESSAGES = 100_000 if NIGHTLY else 10_000
 MEASURED = 200

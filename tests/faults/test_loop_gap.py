@@ -114,8 +114,7 @@ def frozen_heap() -> Iterator[None]:
 @pytest.mark.slow
 @pytest.mark.chroma
 @pytest.mark.timeout(300)
-# Tracing every line makes the loop several times slower than it is.
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("frozen_heap")
 @pytest.mark.parametrize("installation", [in_memory, single_node])
 async def test_no_pause_during_an_import(installation: Installation, tmp_path: Path) -> None:

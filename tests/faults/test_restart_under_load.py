@@ -120,6 +120,7 @@ def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installat
         yield Installation(backend, {"postgres": postgres, "redis": redis, "chroma": chroma})
 
 
+@pytest.mark.timed
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("name", ["postgres", "redis", "chroma"])
 def test_a_server_is_killed_and_comes_back_under_load(name: str, installation: Installation) -> None:

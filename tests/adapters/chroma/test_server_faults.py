@@ -127,7 +127,7 @@ def frozen_heap() -> Iterator[None]:
     gc.unfreeze()
 
 
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.slow
 @pytest.mark.usefixtures("frozen_heap")
 async def test_loop_never_pauses(open_on_server: OpenOnServer) -> None:

@@ -197,8 +197,7 @@ async def test_behind_a_pooler(module_dsn: str, store: PgVectorStore) -> None:
         await pooled.aclose()
 
 
-# Tracing every line makes the loop several times slower than it is.
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("frozen_heap")
 async def test_the_event_loop_goes_on(open_store: Open) -> None:
     """Neither writing a hundred long vectors, nor searching, nor reading many holds up anybody else."""

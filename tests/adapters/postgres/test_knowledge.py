@@ -59,8 +59,7 @@ async def test_refused_batch(repository: PostgresKnowledgeRepository, monkeypatc
 
 
 @pytest.mark.timeout(300)
-# Tracing every line makes the loop several times slower than it is.
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("no_garbage_collection")
 async def test_no_pause_for_the_largest_document(repository: PostgresKnowledgeRepository) -> None:
     """The longest document, and one with the most chunks, are written, read, found and examined without a pause."""

@@ -16,8 +16,7 @@ pytestmark = pytest.mark.postgres
 __all__ = ["without_collection"]
 
 
-# Tracing every line makes the loop several times slower than it is.
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("without_collection")
 async def test_no_pause_with_large_pages(database: PostgresDatabase) -> None:
     """Neither a bulk insert nor the largest pages hold up anybody else."""
@@ -39,7 +38,7 @@ async def test_no_pause_with_large_pages(database: PostgresDatabase) -> None:
     assert pauses.longest <= LONGEST_PAUSE
 
 
-@pytest.mark.no_cover
+@pytest.mark.timed
 @pytest.mark.usefixtures("without_collection")
 async def test_no_pause_with_many_messages(database: PostgresDatabase) -> None:
     """10,000 messages of several cases in one call hold up nobody."""

@@ -48,6 +48,7 @@ async def test_the_largest_value_is_kept(store: RedisSessionStore, value: str) -
     assert await store.get_many(["key"]) == {"key": value}
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("operation", ["set", "get", "set_many", "get_many", "keys", "clear"])
 async def test_the_event_loop_goes_on(store: RedisSessionStore, operation: str) -> None:
     """Other programs on the machine can spoil one measurement; what the store itself blocks is blocked each time."""

@@ -96,6 +96,7 @@ async def test_all_backends_that_are_away_are_named_at_once(tmp_path: Path) -> N
     assert "sesame" not in str(refused.value)
 
 
+@pytest.mark.timed
 async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
     """It accepts the connection and says nothing."""
     held: list[asyncio.StreamWriter] = []
@@ -105,18 +106,22 @@ async def test_a_server_that_never_answers_is_given_up(tmp_path: Path) -> None:
 
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
-    for silent in (
+    silent = (
         {"CASE_STORAGE_TYPE": "postgres", "CASES_DB_URL": f"postgresql://me@127.0.0.1:{port}/cases"},
         {"SESSION_STORAGE_TYPE": "redis", "REDIS_URL": f"redis://127.0.0.1:{port}"},
         {"VECTOR_STORAGE_TYPE": "chromadb", "CHROMADB_URL": f"http://127.0.0.1:{port}"},
         {"VECTOR_STORAGE_TYPE": "pgvector", "VECTORS_DB_URL": f"postgresql://me@127.0.0.1:{port}/vectors"},
-    ):
-        settings = _settings(tmp_path, FAULTMAVEN_PROFILE="development", **silent)
+    )
+
+    async def refused(choices: dict[str, str]) -> float:
+        settings = _settings(tmp_path, FAULTMAVEN_PROFILE="development", **choices)
         began = time.monotonic()
         with pytest.raises(BackendsUnusable, match=f"127.0.0.1:{port}"):
             async with opened_ports(settings, "a test"):
                 pass
-        assert time.monotonic() - began <= 5.5
+        return time.monotonic() - began
+
+    assert max(await asyncio.gather(*map(refused, silent))) <= 5.5
     for writer in held:
         writer.close()
     server.close()

@@ -124,6 +124,7 @@ class TestLength:
         with pytest.raises(InvalidInput, match="more than 3 pieces; cut it into several documents"):
             cut("# a\nb\n" * 4)
 
+    @pytest.mark.timed
     @pytest.mark.parametrize(
         "unit",
         ["x", "word ", "line\n", "paragraph\n\n", "# ", "#", "\n", " ", "```\n", "- item `code` " + "x" * 400 + "\n"],
