@@ -1,5 +1,6 @@
 """What every test shares: how many examples Hypothesis tries, and the table of contracts at the end."""
 
+import gc
 import os
 
 import pytest
@@ -40,6 +41,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         if _is_long(item):
             item.add_marker("no_cover")
     items.sort(key=_is_long, reverse=True)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from walking through thousands of collected tests again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 def _is_long(item: pytest.Item) -> bool:

@@ -31,7 +31,7 @@ from tests.http.test_socket import serving
 from tests.http.world import World, local_stores
 from tests.stateful.profiles import NIGHTLY
 
-TOTAL = 100_000 if NIGHTLY else 1_500
+TOTAL = 100_000 if NIGHTLY else 2_500
 SHARE_OF_SUCCESS = 0.3
 PER_ROUND = 60
 TURNS_PER_CASE = 20

@@ -23,13 +23,13 @@ from tests.stateful.server_adapters import new_postgres_database
 KILLS = 100 if NIGHTLY else 5
 """At each kind of target."""
 
-CASES = 1000
+CASES = 1000 if NIGHTLY else 600
 NOTE = f"transfer-{Kind.CASES}"
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A file with 1,000 cases and their messages."""
+    """A file with so many cases and their messages."""
     path = tmp_path_factory.mktemp("source") / "source.db"
 
     async def make() -> None:
