@@ -48,3 +48,5 @@ def configure_logging(settings: Settings) -> None:
     logging.getLogger("uvicorn.access").disabled = True
     # The adapters tell what matters of the requests that they make.
     logging.getLogger("httpx").setLevel(logging.WARNING)
+    # It lists its own parts at every import.
+    logging.getLogger("alembic.runtime.plugins").setLevel(logging.WARNING)

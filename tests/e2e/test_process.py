@@ -44,6 +44,7 @@ def test_first_start_prints_how_to_sign_in_and_the_second_does_not_repeat_it(dat
         me = server.signed_in(password=printed[1]).get("/api/v1/auth/me").json()
         assert me["username"] == "admin"
         assert "admin" in me["roles"]
+        assert "setup plugin" not in server.log.read_text()
     with serving(data, **LIGHT, AUTH_INITIAL_ADMIN_PASSWORD="") as server:
         assert "with the password" not in server.log.read_text()
         server.signed_in(password=printed[1])
