@@ -32,12 +32,20 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+MACHINE = "runTest"
+"""The name of the one test of a state machine."""
+MACHINE_SECONDS = 14_400 if settings().max_examples >= 1000 else 600
+"""How long one may take: in the night it does some thirty times as much."""
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Long tests come first, so that none is left at the end while other processes have nothing more to do.
 
     They run untraced: tracing makes them up to four times longer, and every line has a test of its own.
     """
     for item in items:
+        if item.name == MACHINE:
+            item.add_marker(pytest.mark.timeout(MACHINE_SECONDS))
         if _is_long(item):
             item.add_marker("no_cover")
     items.sort(key=_is_long, reverse=True)
@@ -50,4 +58,4 @@ def pytest_collection_finish() -> None:
 
 
 def _is_long(item: pytest.Item) -> bool:
-    return item.get_closest_marker("slow") is not None or item.name == "runTest"
+    return item.get_closest_marker("slow") is not None or item.name == MACHINE

@@ -16,7 +16,7 @@ from tests.contract.vectors.data import ids as ids_of
 from tests.stateful.profiles import MACHINE_SETTINGS
 from tests.stateful.vectors import VectorStoreMachine
 
-pytestmark = [pytest.mark.chroma, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.chroma, pytest.mark.slow]
 
 
 class ChromaServerVectorMachine(VectorStoreMachine):

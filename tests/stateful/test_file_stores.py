@@ -3,8 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import pytest
-
 from adapters.filesystem.blobs import FileBlobStore
 from adapters.filesystem.sessions import FileSessionStore
 from ports.blobs import BlobStore
@@ -12,8 +10,6 @@ from ports.sessions import CacheStore
 from tests.stateful.blobs import DurableBlobMachine
 from tests.stateful.key_value import DurableKeyValueMachine
 from tests.stateful.profiles import MACHINE_SETTINGS
-
-pytestmark = pytest.mark.timeout(600)
 
 
 class FileKeyValueMachine(DurableKeyValueMachine):

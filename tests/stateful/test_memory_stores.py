@@ -1,7 +1,5 @@
 """The state machines of the stores in memory."""
 
-import pytest
-
 from adapters.memory.blobs import InMemoryBlobStore
 from adapters.memory.sessions import InMemorySessionStore
 from ports.blobs import BlobStore
@@ -9,8 +7,6 @@ from ports.sessions import CacheStore
 from tests.stateful.blobs import BlobMachine
 from tests.stateful.key_value import KeyValueMachine
 from tests.stateful.profiles import MACHINE_SETTINGS
-
-pytestmark = pytest.mark.timeout(600)
 
 
 class MemoryKeyValueMachine(KeyValueMachine):

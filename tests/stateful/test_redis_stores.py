@@ -15,7 +15,7 @@ from tests.servers.redis_time import client_of, let_pass
 from tests.stateful.key_value import KeyValueMachine
 from tests.stateful.profiles import MACHINE_SETTINGS
 
-pytestmark = [pytest.mark.redis, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.redis
 
 
 class RedisKeyValueMachine(KeyValueMachine):

@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
 from adapters.sqlite.knowledge import SqliteKnowledgeRepository
@@ -21,8 +19,6 @@ from tests.stateful.knowledge import KnowledgeRepositoryMachine
 from tests.stateful.machine import ONE_STEP
 from tests.stateful.profiles import MACHINE_SETTINGS
 from tests.stateful.users import UserRepositoryMachine
-
-pytestmark = pytest.mark.timeout(600)
 
 
 @cache

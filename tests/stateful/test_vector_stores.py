@@ -17,8 +17,6 @@ from tests.contract.vectors.data import ids as ids_of
 from tests.stateful.profiles import MACHINE_SETTINGS
 from tests.stateful.vectors import VectorStoreMachine
 
-pytestmark = pytest.mark.timeout(1800)
-
 
 class InMemoryVectorMachine(VectorStoreMachine):
     async def open(self) -> InMemoryVectorStore:

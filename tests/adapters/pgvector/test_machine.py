@@ -14,7 +14,7 @@ from tests.contract.vectors.data import SPACE
 from tests.stateful.profiles import MACHINE_SETTINGS
 from tests.stateful.vectors import VectorStoreMachine
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.postgres
 
 
 class PgVectorMachine(VectorStoreMachine):

@@ -18,7 +18,7 @@ from tests.stateful.machine import ONE_STEP
 from tests.stateful.profiles import MACHINE_SETTINGS
 from tests.stateful.users import UserRepositoryMachine
 
-pytestmark = [pytest.mark.postgres, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.postgres
 
 
 class OnServer:
