@@ -2,8 +2,6 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-# Without bytecode on disk, each of the many processes that the tests start compiles all modules anew, for seconds.
-unexport PYTHONDONTWRITEBYTECODE
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -31,6 +29,9 @@ BGE_STAMP := $(BGE_VENV)/.stamp
 
 .PHONY: help run test test-bge test-nightly check format walkthrough bench bench-smoke bench-retrieval docs setup setup-dev lock lock-upgrade clean
 
+# Without bytecode on disk, each of the many processes that they start compiles all modules anew, for seconds.
+test test-bge test-nightly bench bench-smoke: export PYTHONDONTWRITEBYTECODE :=
+
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
@@ -40,7 +41,7 @@ run: setup ## Install what is missing and serve
 test: setup-dev ## Run the tests and enforce the coverage limits
 	@$(BIN)/python -m coverage erase
 	@$(BIN)/python -m pytest --numprocesses 2 --dist worksteal --cov --cov-report= $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest -m timed
+	@$(BIN)/python -m pytest -m timed $(PYTEST_ARGS)
 	@$(BIN)/python -m coverage report --include='domain/*' --fail-under=100
 	@$(BIN)/python -m coverage report --omit='domain/*' --fail-under=90
 

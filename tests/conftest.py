@@ -34,8 +34,6 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 MACHINE = "runTest"
 """The name of the one test of a state machine."""
-MACHINE_SECONDS = 14_400 if settings().max_examples >= 1000 else 600
-"""How long one may take: in the night it does some thirty times as much."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -43,6 +41,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     They run untraced: tracing makes them up to four times longer, and every line has a test of its own.
     """
+    # It asks for the profile that this module has just chosen.
+    from tests.stateful.profiles import MACHINE_SECONDS
+
     for item in items:
         if item.name == MACHINE:
             item.add_marker(pytest.mark.timeout(MACHINE_SECONDS))

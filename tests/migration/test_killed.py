@@ -23,7 +23,7 @@ from tests.stateful.server_adapters import new_postgres_database
 KILLS = 100 if NIGHTLY else 5
 """At each kind of target."""
 
-CASES = 1000 if NIGHTLY else 600
+CASES = 1000
 NOTE = f"transfer-{Kind.CASES}"
 
 
