@@ -8,10 +8,10 @@ that was killed goes on where it stood.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from domain.case import Case
 from domain.errors import InvalidInput
@@ -106,6 +106,20 @@ class SupportsSnapshot(Protocol):
 
 
 @runtime_checkable
+class SupportsFilling(Protocol):
+    """Takes much at once faster than bit by bit."""
+
+    def filling(self) -> AbstractAsyncContextManager[None]:
+        """In the block, searches may be slow so that writes are fast. What was written in it is kept also if it ends
+        with an error; searches are fast again after a block without one, or when the store is opened the next time.
+
+        Raises:
+            InvalidInput: the task has a transaction or a snapshot open.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsCaseTransfer(Protocol):
     """Takes cases and messages as they are, many at once."""
 
@@ -126,6 +140,56 @@ class SupportsCaseTransfer(Protocol):
             NotFound: a case does not exist.
             AlreadyExists: a message id belongs to another case.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRows:
+    """Consecutive cases and messages in the form in which they are stored.
+
+    A row is a mapping of columns to values, with instants in UTC and the document as JSON text under ``json``.
+    ``position`` is the last case and how many of its messages have been read.
+    """
+
+    cases: Sequence[Mapping[str, Any]]
+    messages: Sequence[Mapping[str, Any]]
+    position: tuple[str, int]
+
+
+@runtime_checkable
+class GivesCaseRows(Protocol):
+    """Gives cases and messages as rows, which costs a fraction of making values of them."""
+
+    @property
+    def row_format(self) -> str:
+        """Stores with the same one understand each other's rows."""
+        ...
+
+    async def read_rows(self, after: tuple[str, int] | None, limit: int) -> CaseRows | None:
+        """The next rows, of at most ``limit`` messages, after the position: further messages of its case, then cases
+        by id (in the order of code points), each with its messages in their order. None at the end.
+
+        Raises:
+            StorageCorrupt: a row does not match its checksum.
+        """
+        ...
+
+
+@runtime_checkable
+class TakesCaseRows(Protocol):
+    """Takes the rows of a store with the same tables."""
+
+    @property
+    def row_format(self) -> str:
+        """See `GivesCaseRows`."""
+        ...
+
+    async def prepare_rows(self, rows: CaseRows) -> object:
+        """What `put_rows` writes. This takes a while, in which others can be written."""
+        ...
+
+    async def put_rows(self, prepared: object) -> None:
+        """Store what `prepare_rows` gave as `SupportsCaseTransfer` would store the values, all or none."""
         ...
 
 

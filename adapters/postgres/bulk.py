@@ -49,7 +49,13 @@ def _type(table: Table, name: str) -> str:
     return "bigint" if isinstance(kind, BigInteger) else "timestamptz" if isinstance(kind, DateTime) else "text"
 
 
-def _literal(values: Iterable[Any]) -> str:
+def _literal(values: Sequence[Any]) -> str:
+    if all(type(value) is str for value in values):
+        # All at once costs a third. No text that can be stored holds the character that stands between them.
+        joined = "\0".join(values)
+        if joined.count("\0") == len(values) - 1:
+            escaped = joined.replace("\\", "\\\\").replace('"', '\\"').replace("\0", '","')
+            return f'{{"{escaped}"}}'
     return "{" + ",".join(map(_element, values)) + "}"
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.postgres.bulk import batches
-from adapters.postgres.documents import document_values, other_columns, to_jsonb
+from adapters.postgres.documents import as_jsonb, document_values, other_columns, to_jsonb
 from adapters.postgres.errors import Taken
 from adapters.postgres.integrity import check_rows
 from adapters.postgres.messages import add_message, page_of_messages
@@ -24,7 +26,7 @@ from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
 from adapters.sql.documents import decode
-from adapters.sql.rows import case_columns, case_from_row, filter_columns, message_columns
+from adapters.sql.rows import ROW_FORMAT, case_columns, case_from_row, filter_columns, message_columns
 from adapters.sql.tables import case_messages, cases
 from domain.analytics import CaseAnalytics, analyse
 from domain.case import Case
@@ -35,7 +37,7 @@ from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import AlreadyExists, Conflict, NotFound, StorageCorrupt
 from ports.paging import Page, check_page
-from ports.transfer import SupportsCaseTransfer, check_put
+from ports.transfer import CaseRows, SupportsCaseTransfer, SupportsFilling, TakesCaseRows, check_put
 
 _INSERTED = other_columns(cases)
 _UPDATED = [name for name in _INSERTED if name not in ("case_id", "last_activity_at", "message_count")]
@@ -93,8 +95,18 @@ def _searching(names: tuple[str, ...], terms: int) -> Sql:
     )
 
 
-class PostgresCaseRepository(PostgresStore, SupportsCaseTransfer, CaseRepository):
+@dataclass(frozen=True, slots=True)
+class _PreparedRows:
+    cases: list[dict[str, str]]
+    number: int
+    messages: list[dict[str, str]]
+    owners: list[tuple[str, str]]
+
+
+class PostgresCaseRepository(PostgresStore, TakesCaseRows, SupportsFilling, SupportsCaseTransfer, CaseRepository):
     """`CaseRepository` on a `PostgresDatabase`, which several repositories may share."""
+
+    row_format = ROW_FORMAT
 
     async def save(self, case: Case) -> Case:
         """Insert or update, in one statement."""
@@ -114,27 +126,27 @@ class PostgresCaseRepository(PostgresStore, SupportsCaseTransfer, CaseRepository
         """Insert or update in one transaction, many at a time."""
         check_put("case", ((case.case_id, case.version) for case in cases))
         # Making documents takes a while, during which others can go on.
-        parts = await asyncio.to_thread(_put_batches, cases)
-        async with self._database.atomic() as connection:
-            written = 0
-            for part in parts:
-                written += len(await fetch(connection, _PUT, part))
-            if written < len(cases):
-                for part in parts:
-                    await fetch(connection, TOUCH_CASES, part)
+        await self._put(await asyncio.to_thread(_put_batches, cases), len(cases))
 
     async def add_messages(self, messages: Sequence[Message]) -> None:
         """Append in one transaction, many at a time; each case's own row counts its messages."""
         parts = await asyncio.to_thread(_message_batches, messages)
-        for attempt in range(_ATTEMPTS):
-            try:
-                await self._add_messages(messages, parts)
-            except Taken:
-                # The same id came in at the same moment; now it can be seen whose it is.
-                if attempt == _ATTEMPTS - 1:
-                    raise
-            else:
-                return
+        await self._append_all([(message.message_id, message.case_id) for message in messages], parts)
+
+    async def prepare_rows(self, rows: CaseRows) -> _PreparedRows:
+        """The rows as parameters of the statements."""
+        return await asyncio.to_thread(_prepared, rows)
+
+    async def put_rows(self, prepared: object) -> None:
+        """Insert in one transaction, many at a time."""
+        rows = cast("_PreparedRows", prepared)
+        async with self._database.transaction():
+            await self._put(rows.cases, rows.number)
+            await self._append_all(rows.owners, rows.messages)
+
+    def filling(self) -> AbstractAsyncContextManager[None]:
+        """Without the indexes of the search, see `PostgresDatabase.filling`."""
+        return self._database.filling()
 
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""
@@ -231,14 +243,36 @@ class PostgresCaseRepository(PostgresStore, SupportsCaseTransfer, CaseRepository
         parameters = {**conditions, "limit": limit, "offset": offset}
         return await fetch_page(self._database, _listing(tuple(conditions)), parameters, _case)
 
-    async def _add_messages(self, messages: Sequence[Message], parts: Sequence[dict[str, str]]) -> None:
+    async def _put(self, parts: Sequence[dict[str, str]], number: int) -> None:
         async with self._database.atomic() as connection:
-            locked = {row[0] for row in await fetch(connection, LOCK_CASES, {"ids": _case_ids(messages)})}
-            owners: dict[str, str] = {}
-            for message in messages:
-                if message.case_id not in locked:
-                    raise NotFound("case", message.case_id)
-                if owners.setdefault(message.message_id, message.case_id) != message.case_id:
+            written = 0
+            for part in parts:
+                written += len(await fetch(connection, _PUT, part))
+            if written < number:
+                for part in parts:
+                    await fetch(connection, TOUCH_CASES, part)
+
+    async def _append_all(self, owners: Sequence[tuple[str, str]], parts: Sequence[dict[str, str]]) -> None:
+        """Append the messages of ``parts``, whose ids and cases are ``owners``."""
+        for attempt in range(_ATTEMPTS):
+            try:
+                await self._append_once(owners, parts)
+            except Taken:
+                # The same id came in at the same moment; now it can be seen whose it is.
+                if attempt == _ATTEMPTS - 1:
+                    raise
+            else:
+                return
+
+    async def _append_once(self, owners: Sequence[tuple[str, str]], parts: Sequence[dict[str, str]]) -> None:
+        async with self._database.atomic() as connection:
+            case_ids = list({case_id for _, case_id in owners})
+            locked = {row[0] for row in await fetch(connection, LOCK_CASES, {"ids": case_ids})}
+            known: dict[str, str] = {}
+            for message_id, case_id in owners:
+                if case_id not in locked:
+                    raise NotFound("case", case_id)
+                if known.setdefault(message_id, case_id) != case_id:
                     raise AlreadyExists("message", "message_id")
             for part in parts:
                 ((elsewhere,),) = await fetch(connection, ADD_MESSAGES, part)
@@ -269,8 +303,13 @@ def _message_batches(messages: Sequence[Message]) -> list[dict[str, str]]:
     return batches(_message_row(message) for message in reversed(first.values()))
 
 
-def _case_ids(messages: Sequence[Message]) -> list[str]:
-    return list({message.case_id for message in messages})
+def _prepared(rows: CaseRows) -> _PreparedRows:
+    return _PreparedRows(
+        cases=batches({**row, "message_count": 0, "json": as_jsonb(row["json"])} for row in rows.cases),
+        number=len(rows.cases),
+        messages=batches({**row, "json": as_jsonb(row["json"])} for row in rows.messages),
+        owners=[(row["message_id"], row["case_id"]) for row in rows.messages],
+    )
 
 
 def _row(case: Case) -> dict[str, Any]:

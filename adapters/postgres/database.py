@@ -17,7 +17,14 @@ import asyncpg
 from adapters.postgres.errors import DRIVER_ERRORS, REPEATABLE, translate
 from adapters.postgres.options import PostgresOptions
 from adapters.postgres.pool import PING_SECONDS, Connection, ConnectionPool, Hook, connect_arguments, is_gone
-from adapters.postgres.schema import check_server, has_trigrams, is_current, migrate
+from adapters.postgres.schema import (
+    check_server,
+    drop_search_indexes,
+    has_trigrams,
+    is_current,
+    make_search_indexes,
+    migrate,
+)
 from adapters.postgres.sql import Sql
 from domain.errors import InvalidInput
 from ports.errors import StorageUnavailable
@@ -164,6 +171,31 @@ class PostgresDatabase:
                 yield
             finally:
                 self._snapshots.remove(task)
+
+    @asynccontextmanager
+    async def filling(self) -> AsyncIterator[None]:
+        """In the block the indexes of the search are missing, and are made at its end: all at once costs half as much
+        as row by row. After an error in the block, the next `open` makes them.
+
+        Raises:
+            InvalidInput: the task has a transaction or a snapshot open.
+        """
+        self._refuse_in_snapshot()
+        if self._joined() is not None:
+            raise InvalidInput(
+                "a store cannot be filled inside of a transaction, which would hide all of it; do it before"
+            )
+        async with self.atomic() as connection:
+            dropped = await drop_search_indexes(connection)
+        yield
+        if not dropped:
+            return
+        with self._translated():
+            maker = await self._connect()
+            try:
+                await make_search_indexes(maker)
+            finally:
+                await maker.close()
 
     async def check_health(self) -> None:
         """Do a round trip, and see that the server would take a write.

@@ -24,11 +24,15 @@ _STRING_OR_LARGE = re.compile(r'"(?:[^"\\]|\\.)*"|-?[0-9]+(?:\.[0-9]+)?[eE]\+?[0
 
 
 def to_jsonb(value: BaseModel) -> str:
-    """The document of a value, without the notation that JSONB would turn into another type.
+    """The document of a value, see `as_jsonb`."""
+    return as_jsonb(value.model_dump_json())
+
+
+def as_jsonb(document: str) -> str:
+    """The document without the notation that JSONB would turn into another type.
 
     A number that is written as 1e+16 would come back as 10000000000000000, which is an integer.
     """
-    document = value.model_dump_json()
     return _STRING_OR_LARGE.sub(_in_full, document) if _PERHAPS_LARGE.search(document) else document
 
 

@@ -89,7 +89,6 @@ ADD_MESSAGES = Sql(
         INSERT INTO case_messages (message_id, case_id, seq, created_at, content_text, document_sha256, document)
         SELECT message_id, case_id, before + number, created_at, content_text, {_HASH}, document
         FROM fresh JOIN counted USING (case_id)
-        ORDER BY place
     )
     SELECT count(*) FROM known WHERE elsewhere
     """,

@@ -43,6 +43,11 @@ SEARCH_INDEXES = {
 
 _PRESENT_INDEXES = "SELECT count(*) FROM unnest($1::text[]) AS name WHERE to_regclass(name) IS NOT NULL"
 
+_OWNS_TABLES = """
+    SELECT bool_and(pg_has_role(relowner, 'USAGE')) FROM pg_class
+    WHERE oid IN ('cases'::regclass, 'case_messages'::regclass)
+"""
+
 
 def check_server(connection: Connection, where: str) -> None:
     """Refuse a server that cannot keep the promises.
@@ -100,6 +105,23 @@ async def migrate(connect: Callable[[], Awaitable[asyncpg.Connection[asyncpg.Rec
         raise (error.orig.__cause__ if error.orig else None) or error from error
     finally:
         await engine.dispose()
+
+
+async def drop_search_indexes(connection: Connection) -> bool:
+    """Drop the search indexes; `make_search_indexes` makes them again, and `migrate` too. False if the tables do not
+    belong to this user, who could not do either.
+    """
+    if not await connection.fetchval(_OWNS_TABLES):
+        return False
+    await connection.execute(f"DROP INDEX IF EXISTS {', '.join(SEARCH_INDEXES)}")
+    return True
+
+
+async def make_search_indexes(connection: Connection) -> None:
+    """Make the search indexes that are missing, all or nothing. Processes that do this at once take turns."""
+    async with connection.transaction():
+        await connection.execute(f"SET LOCAL statement_timeout = 0; SELECT pg_advisory_xact_lock({_MIGRATION_LOCK})")
+        await _make_search_indexes(connection)
 
 
 async def has_trigrams(connection: Connection) -> bool:

@@ -24,8 +24,7 @@ def decode(model: type[V], digest: bytes, document: str) -> V:
     Raises:
         StorageCorrupt: the document is not the one that was written, or no ``model``.
     """
-    if sha256(document.encode()).digest() != digest:
-        raise StorageCorrupt(f"a stored {model.__name__} does not match its checksum; restore it from a backup")
+    check(model, digest, document)
     try:
         return model.model_validate_json(document)
     except ValidationError as error:
@@ -33,3 +32,13 @@ def decode(model: type[V], digest: bytes, document: str) -> V:
             f"a stored {model.__name__} breaks {error.error_count()} rule(s) of its type; "
             "was it written by a newer release?"
         ) from error
+
+
+def check(model: type[BaseModel], digest: bytes, document: str) -> None:
+    """Refuse a document that is not the one that was written.
+
+    Raises:
+        StorageCorrupt: it does not match its checksum.
+    """
+    if sha256(document.encode()).digest() != digest:
+        raise StorageCorrupt(f"a stored {model.__name__} does not match its checksum; restore it from a backup")

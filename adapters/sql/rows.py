@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from adapters.sql.documents import decode
+from adapters.sql.migrations import HEAD
 from domain.case import Case
 from domain.knowledge import Chunk, KnowledgeDocument
 from domain.message import Message
@@ -15,6 +16,9 @@ from domain.user import User, fold_name
 from domain.values import search_text
 from ports.cases import CaseFilter
 from ports.errors import StorageCorrupt
+
+ROW_FORMAT = f"sql {HEAD}"
+"""See `ports.transfer.GivesCaseRows`: the tables are the same in both dialects."""
 
 WriteInstant = Callable[[datetime], Any]
 

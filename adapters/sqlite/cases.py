@@ -15,9 +15,10 @@ from sqlalchemy.dialects.sqlite import Insert, insert
 
 from adapters.sql import statements
 from adapters.sql.documents import decode, encode
-from adapters.sql.rows import case_columns, case_from_row, filter_columns
+from adapters.sql.rows import ROW_FORMAT, case_columns, case_from_row, filter_columns
 from adapters.sql.tables import case_messages, cases
 from adapters.sql.types import from_micros, to_micros
+from adapters.sqlite.case_rows import read_rows
 from adapters.sqlite.database import atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.messages import add_message, add_messages, get_messages, message_rows
@@ -33,7 +34,7 @@ from domain.values import check_storable
 from ports.cases import ALL_CASES, CaseFilter, CaseRepository, query_terms
 from ports.errors import Conflict, StorageCorrupt
 from ports.paging import Page, check_page
-from ports.transfer import SupportsCaseTransfer, check_put
+from ports.transfer import CaseRows, GivesCaseRows, SupportsCaseTransfer, check_put
 
 _CASE_COLUMNS = statements.columns_of(cases)
 _UPDATED_COLUMNS = [name for name in _CASE_COLUMNS if name not in ("case_id", "last_activity_at", "message_count")]
@@ -71,8 +72,10 @@ def _searching(names: tuple[str, ...], short: tuple[bool, ...]) -> tuple[str, st
     return compile_sql(count_found_cases(names, short)), compile_sql(page_of_found_cases(names, short))
 
 
-class SqliteCaseRepository(SqliteStore, SupportsCaseTransfer, CaseRepository):
+class SqliteCaseRepository(SqliteStore, GivesCaseRows, SupportsCaseTransfer, CaseRepository):
     """`CaseRepository` on a `SqliteDatabase`, which several repositories may share."""
+
+    row_format = ROW_FORMAT
 
     async def save(self, case: Case) -> Case:
         """Insert or update, in one statement."""
@@ -89,6 +92,10 @@ class SqliteCaseRepository(SqliteStore, SupportsCaseTransfer, CaseRepository):
         """Append in one transaction; each case's own row counts its messages."""
         rows = await asyncio.to_thread(message_rows, messages)
         await self._database.write(add_messages, rows)
+
+    async def read_rows(self, after: tuple[str, int] | None, limit: int) -> CaseRows | None:
+        """The next rows of one moment."""
+        return await self._database.read(read_rows, after, limit)
 
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""

@@ -17,14 +17,17 @@ from ports.knowledge import KnowledgeRepository
 from ports.paging import MAX_LIMIT
 from ports.sessions import SessionStore
 from ports.transfer import (
+    GivesCaseRows,
     StoredValue,
     SupportsCaseTransfer,
     SupportsCheckpoints,
     SupportsDocumentTransfer,
+    SupportsFilling,
     SupportsSnapshot,
     SupportsTransactions,
     SupportsUserTransfer,
     SupportsValueTransfer,
+    TakesCaseRows,
 )
 from ports.users import UserRepository
 from ports.vectors import VectorRecord, VectorStore
@@ -440,6 +443,21 @@ def transaction(collection: Collection) -> AbstractAsyncContextManager[None]:
     if isinstance(collection.store, SupportsTransactions):
         return collection.store.begin_transaction()
     return nullcontext()
+
+
+def filling(collection: Collection) -> AbstractAsyncContextManager[None]:
+    """What is written in the block is written fast, if the store can do that; see `SupportsFilling`."""
+    if isinstance(collection.store, SupportsFilling):
+        return collection.store.filling()
+    return nullcontext()
+
+
+def row_stores(source: Source, target: Collection) -> tuple[GivesCaseRows, TakesCaseRows] | None:
+    """The stores, if the content can go from one to the other as rows."""
+    giver, taker = getattr(source, "store", None), target.store
+    if not isinstance(giver, GivesCaseRows) or not isinstance(taker, TakesCaseRows):
+        return None
+    return (giver, taker) if giver.row_format == taker.row_format else None
 
 
 def snapshot(collection: Collection) -> AbstractAsyncContextManager[None]:

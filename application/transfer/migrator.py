@@ -9,21 +9,26 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
-from typing import Any, Self, cast
+from functools import partial
+from typing import Any, Self, TypeVar, cast
 
 import orjson
 
 from application.errors import ApplicationError
-from application.transfer.collections import Collection, Source, collection_of, transaction
+from application.transfer.collections import Collection, Source, collection_of, filling, row_stores, transaction
 from application.transfer.items import Item, Kind, Position, differing_fields
 from application.transfer.verification import Comparison, compare
 from domain.errors import DomainError
 from ports.deferred import Deferred, DeferredVectors
 from ports.errors import PortError
+from ports.transfer import GivesCaseRows, TakesCaseRows
 from ports.vectors import EmbeddingSpace
+
+B = TypeVar("B")
 
 BATCH_ITEMS = 2_000
 BATCH_WEIGHT = 2_000_000
@@ -111,6 +116,15 @@ class _Batch:
         return len(self.items) >= BATCH_ITEMS or self.weight >= BATCH_WEIGHT
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a target has prepared to be written, the number of cases in it, and where it ends."""
+
+    prepared: object
+    cases: int
+    position: Position
+
+
 class CollectionMigrator:
     """Moves one kind of content from ``source`` to ``target``."""
 
@@ -186,7 +200,9 @@ class CollectionMigrator:
         if not state.is_done:
             await self._target.store.write_checkpoint(self._note, state.to_json())
             self._on_progress(self.kind, state.read, total)
-            state = await self._copy(state, total)
+            # A target that something is merged into may be in use.
+            async with filling(self._target) if self._merge is None else nullcontext():
+                state = await self._copy_all(state, total)
             state = replace(state, is_done=True)
             await self._target.store.write_checkpoint(self._note, state.to_json())
         return Migration(
@@ -216,17 +232,31 @@ class CollectionMigrator:
         parts = (self._source.location, self._target.location, self.kind, self._merge or "empty target")
         return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
-    async def _copy(self, state: Progressed, total: int) -> Progressed:
-        """Write all that follows. While a batch is written, this task reads the next one."""
+    async def _copy_all(self, state: Progressed, total: int) -> Progressed:
+        """Write all that follows; as rows, if the stores understand each other and nothing has to be compared."""
+        stores = row_stores(self._source, self._target) if self._merge is None else None
+        if stores is None:
+            return await self._copy(_batches(self._source.items(state.position)), self._write, state, total)
+        giver, taker = stores
+        return await self._copy(_rows(giver, taker, state.position), partial(self._write_rows, taker), state, total)
+
+    async def _copy(
+        self,
+        batches: AsyncIterator[B],
+        write: Callable[[B, Progressed], Awaitable[Progressed]],
+        state: Progressed,
+        total: int,
+    ) -> Progressed:
+        """While a batch is written, this task reads the next one."""
         writing: asyncio.Task[Progressed] | None = None
 
-        async def written(batch: list[Item], state: Progressed) -> Progressed:
-            state = await self._write(batch, state)
+        async def written(batch: B, state: Progressed) -> Progressed:
+            state = await write(batch, state)
             self._on_progress(self.kind, state.read, max(total, state.read))
             return state
 
         try:
-            async for batch in _batches(self._source.items(state.position)):
+            async for batch in batches:
                 if writing is not None:
                     state = await writing
                 writing = asyncio.create_task(written(batch, state))
@@ -257,6 +287,19 @@ class CollectionMigrator:
                 error.add_note(f"while writing {self.kind} from {batch[0].key} to {batch[-1].key}")
                 raise
             state = replace(state, position=batch[-1].position)
+            await self._target.store.write_checkpoint(self._note, state.to_json())
+        return state
+
+    async def _write_rows(self, target: TakesCaseRows, rows: _Rows, state: Progressed) -> Progressed:
+        async with transaction(self._target):
+            try:
+                await target.put_rows(rows.prepared)
+            except (DomainError, PortError) as error:
+                error.add_note(f"while writing {self.kind} up to {rows.position.key}")
+                raise
+            state = replace(
+                state, position=rows.position, read=state.read + rows.cases, written=state.written + rows.cases
+            )
             await self._target.store.write_checkpoint(self._note, state.to_json())
         return state
 
@@ -374,3 +417,11 @@ async def _batches(items: AsyncIterator[Item]) -> AsyncIterator[list[Item]]:
             batch = _Batch()
     if batch.items:
         yield batch.items
+
+
+async def _rows(source: GivesCaseRows, target: TakesCaseRows, after: Position | None) -> AsyncIterator[_Rows]:
+    last = None if after is None else (after.key, after.parts - 1)
+    while rows := await source.read_rows(last, BATCH_ITEMS):
+        last = rows.position
+        key, messages = last
+        yield _Rows(await target.prepare_rows(rows), len(rows.cases), Position(key, messages + 1))

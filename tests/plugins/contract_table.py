@@ -61,7 +61,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 def _is_complete(config: pytest.Config) -> bool:
     """True if nothing was chosen: this is a run of all tests."""
-    chosen = config.option.keyword or config.option.markexpr or config.option.lf or config.option.collectonly
+    options = config.option
+    chosen = options.keyword or options.markexpr or options.collectonly or getattr(options, "lf", False)
     # A worker of pytest-xdist sees its part only.
     return (
         config.args_source is pytest.Config.ArgsSource.TESTPATHS and not chosen and not hasattr(config, "workerinput")

@@ -5,6 +5,7 @@ import logging
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import Any
 
@@ -22,6 +23,7 @@ from adapters.postgres.schema import SEARCH_INDEXES, check_server
 from adapters.sql.migrations import HEAD
 from adapters.sql.schema import SELECT_REVISION, SchemaTooNew, upgrade
 from adapters.sql.tables import metadata
+from domain.errors import InvalidInput
 from ports.errors import NotSupported, StorageCorrupt
 from tests.adapters.postgres.conftest import address, execute
 from tests.adapters.sqlite.test_schema import revisions
@@ -262,3 +264,63 @@ async def test_search_uses_the_indexes(database: PostgresDatabase) -> None:
         plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement.text}", *arguments))
     for index in SEARCH_INDEXES:
         assert index in plan
+
+
+class TestFilling:
+    """While a store is filled, the search does without its indexes; afterwards they are there again."""
+
+    async def test_indexes_are_made_at_the_end(self, database: PostgresDatabase, dsn: str) -> None:
+        """They are missing in the block only, and what is written in it is found all the time."""
+        repository = PostgresCaseRepository(database)
+        async with repository.filling():
+            assert not await present(dsn)
+            await repository.put_many([a_case(1, version=1, title="Checkout fails")])
+            assert (await repository.search("checkout")).total == 1
+        assert await present(dsn) == set(SEARCH_INDEXES)
+        assert (await repository.search("checkout")).total == 1
+
+    async def test_next_start_makes_them_after_an_error(self, database: PostgresDatabase, dsn: str) -> None:
+        """The error is that of the block, and what was written stays."""
+        repository = PostgresCaseRepository(database)
+        with suppress(ZeroDivisionError):
+            async with repository.filling():
+                await repository.put_many([a_case(1, version=1)])
+                raise ZeroDivisionError
+        assert not await present(dsn)
+        assert await open_and_close(dsn)
+        assert await present(dsn) == set(SEARCH_INDEXES)
+        assert (await repository.list()).total == 1
+
+    async def test_inside_of_a_transaction(self, database: PostgresDatabase, dsn: str) -> None:
+        """It is refused, as nobody else could use the tables until the end; nothing is dropped."""
+        repository = PostgresCaseRepository(database)
+        with pytest.raises(InvalidInput, match="inside of a transaction"):
+            async with repository.begin_transaction(), repository.filling():
+                pass
+        with pytest.raises(InvalidInput, match="inside of a snapshot"):
+            async with repository.snapshot(), repository.filling():
+                pass
+        assert await present(dsn) == set(SEARCH_INDEXES)
+
+    async def test_indexes_of_somebody_else_stay(self, database: PostgresDatabase, dsn: str) -> None:
+        """A user who may write, but does not own the tables, fills them with the indexes in place."""
+        user = f"writer_{dsn.rpartition('/')[2]}"
+        rights = "GRANT ALL ON ALL {} IN SCHEMA public TO"
+        await execute(
+            dsn, f'CREATE USER "{user}"', *(f'{rights.format(what)} "{user}"' for what in ("TABLES", "SEQUENCES"))
+        )
+        theirs = await PostgresDatabase.open(PostgresOptions(dsn.replace("//postgres@", f"//{user}@")))
+        try:
+            repository = PostgresCaseRepository(theirs)
+            async with repository.filling():
+                assert await present(dsn) == set(SEARCH_INDEXES)
+                await repository.put_many([a_case(1, version=1)])
+        finally:
+            await theirs.aclose()
+            await execute(dsn, f'DROP OWNED BY "{user}"', f'DROP USER "{user}"')
+        assert (await PostgresCaseRepository(database).list()).total == 1
+
+
+async def present(dsn: str) -> set[str]:
+    """Which of the search indexes there are."""
+    return {row[0] for row in await fetch(dsn, "SELECT indexname FROM pg_indexes")} & set(SEARCH_INDEXES)
