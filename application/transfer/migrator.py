@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from functools import partial
-from typing import Any, Self, TypeVar, cast
+from typing import Any, Self, TypeAlias, TypeVar, cast
 
 import orjson
 
@@ -33,8 +34,14 @@ B = TypeVar("B")
 BATCH_ITEMS = 2_000
 BATCH_WEIGHT = 2_000_000
 
+_ROW_WRITERS = 2
+"""Pages of rows that are written at once, so that a server can use two processors for them."""
+
 Progress = Callable[[Kind, int, int], None]
 """Is told what is moved, how many entities are done and how many there are."""
+
+_Write: TypeAlias = "Callable[[B, Awaitable[Progressed]], Awaitable[Progressed]]"
+"""Writes a batch, given how far those before it have come."""
 
 
 class MergeRule(StrEnum):
@@ -118,11 +125,15 @@ class _Batch:
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """What a target has prepared to be written, the number of cases in it, and where it ends."""
+    """What a target has prepared to be written, the number of cases in it, and where it ends.
+
+    ``continues``: it begins with messages of a case that comes before.
+    """
 
     prepared: object
     cases: int
     position: Position
+    continues: bool
 
 
 class CollectionMigrator:
@@ -238,35 +249,36 @@ class CollectionMigrator:
         if stores is None:
             return await self._copy(_batches(self._source.items(state.position)), self._write, state, total)
         giver, taker = stores
-        return await self._copy(_rows(giver, taker, state.position), partial(self._write_rows, taker), state, total)
+        rows = _rows(giver, taker, state.position)
+        return await self._copy(rows, partial(self._write_rows, taker), state, total, at_once=_ROW_WRITERS)
 
     async def _copy(
-        self,
-        batches: AsyncIterator[B],
-        write: Callable[[B, Progressed], Awaitable[Progressed]],
-        state: Progressed,
-        total: int,
+        self, batches: AsyncIterator[B], write: _Write[B], state: Progressed, total: int, at_once: int = 1
     ) -> Progressed:
-        """While a batch is written, this task reads the next one."""
-        writing: asyncio.Task[Progressed] | None = None
+        """While so many batches are written, this task reads the next one."""
+        writing: deque[asyncio.Future[Progressed]] = deque()
 
-        async def written(batch: B, state: Progressed) -> Progressed:
-            state = await write(batch, state)
+        async def written(batch: B, before: Awaitable[Progressed]) -> Progressed:
+            state = await write(batch, before)
             self._on_progress(self.kind, state.read, max(total, state.read))
             return state
 
+        last: asyncio.Future[Progressed] = asyncio.get_running_loop().create_future()
+        last.set_result(state)
         try:
             async for batch in batches:
-                if writing is not None:
-                    state = await writing
-                writing = asyncio.create_task(written(batch, state))
-            return state if writing is None else await writing
+                if len(writing) == at_once:
+                    await writing.popleft()
+                last = asyncio.create_task(written(batch, last))
+                writing.append(last)
+            return await last
         finally:
-            if writing is not None:
-                writing.cancel()
-                await asyncio.gather(writing, return_exceptions=True)
+            for task in writing:
+                task.cancel()
+            await asyncio.gather(*writing, return_exceptions=True)
 
-    async def _write(self, batch: list[Item], state: Progressed) -> Progressed:
+    async def _write(self, batch: list[Item], before: Awaitable[Progressed]) -> Progressed:
+        state = await before
         async with transaction(self._target):
             wanted = []
             for item in batch:
@@ -290,13 +302,17 @@ class CollectionMigrator:
             await self._target.store.write_checkpoint(self._note, state.to_json())
         return state
 
-    async def _write_rows(self, target: TakesCaseRows, rows: _Rows, state: Progressed) -> Progressed:
+    async def _write_rows(self, target: TakesCaseRows, rows: _Rows, before: Awaitable[Progressed]) -> Progressed:
+        """Write beside what comes before, but commit after it."""
+        if rows.continues:
+            await before
         async with transaction(self._target):
             try:
                 await target.put_rows(rows.prepared)
             except (DomainError, PortError) as error:
                 error.add_note(f"while writing {self.kind} up to {rows.position.key}")
                 raise
+            state = await before
             state = replace(
                 state, position=rows.position, read=state.read + rows.cases, written=state.written + rows.cases
             )
@@ -422,6 +438,6 @@ async def _batches(items: AsyncIterator[Item]) -> AsyncIterator[list[Item]]:
 async def _rows(source: GivesCaseRows, target: TakesCaseRows, after: Position | None) -> AsyncIterator[_Rows]:
     last = None if after is None else (after.key, after.parts - 1)
     while rows := await source.read_rows(last, BATCH_ITEMS):
-        last = rows.position
-        key, messages = last
-        yield _Rows(await target.prepare_rows(rows), len(rows.cases), Position(key, messages + 1))
+        key, messages = last = rows.position
+        continues = bool(rows.messages) and (not rows.cases or rows.messages[0]["case_id"] != rows.cases[0]["case_id"])
+        yield _Rows(await target.prepare_rows(rows), len(rows.cases), Position(key, messages + 1), continues)

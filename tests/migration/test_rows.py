@@ -1,5 +1,6 @@
 """Between stores with the same tables, cases are copied as rows; what arrives is what would arrive as values."""
 
+import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from application.transfer.collections import collection_of, row_stores
 from application.transfer.items import Kind
 from application.transfer.migrator import StoreMigrator
 from domain.message import Message
-from ports.errors import StorageCorrupt
+from ports.errors import StorageCorrupt, StorageUnavailable
 from ports.transfer import CaseRows
 from tests.builders import a_case, a_message, an_id
 from tests.migration.content import content, everything, fill
@@ -89,6 +90,45 @@ async def test_rows_in_many_pages(
     assert (await migrator.verify()).is_clean
     assert await everything(collection_of(target)) == await everything(collection_of(source))
     assert not await target.check_integrity()
+
+
+class Failing(PostgresCaseRepository):
+    """Fails to write its second page, after it has written the third one."""
+
+    def __init__(self, database: PostgresDatabase) -> None:
+        super().__init__(database)
+        self.pages = 0
+        self.third = asyncio.Event()
+
+    async def put_rows(self, prepared: object) -> None:
+        self.pages += 1
+        page = self.pages
+        if page == 2:
+            await self.third.wait()
+            raise StorageUnavailable("the server is away")
+        await super().put_rows(prepared)
+        if page == 3:
+            self.third.set()
+
+
+@pytest.mark.postgres
+async def test_page_that_fails(tmp_path: Path, target: PostgresCaseRepository, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pages are written side by side, but none is kept without those before it; the next migration goes on there."""
+    monkeypatch.setattr("application.transfer.migrator.BATCH_ITEMS", 2)
+    database = await SqliteDatabase.open(tmp_path / "pages.db", synchronous="NORMAL")
+    source = SqliteCaseRepository(database)
+    for number in range(1, 6):
+        await source.save(a_case(number))
+        await source.add_messages([a_numbered_message(number, place) for place in (1, 2)])
+    async with asyncio.timeout(60):
+        with pytest.raises(StorageUnavailable, match="away"):
+            await StoreMigrator(source, Failing(target._database)).migrate_all()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    assert [case.case_id for case in await target.scan()] == [an_id("case", 1)]
+    migrator = StoreMigrator(source, target)
+    assert (await migrator.migrate_all()).resumed == 1
+    assert (await migrator.verify()).is_clean
+    await database.aclose()
 
 
 @pytest.mark.postgres
