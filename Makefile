@@ -65,8 +65,9 @@ walkthrough: setup-dev ## Work a case over HTTP and write docs/walkthrough.md; P
 	@XDG_RUNTIME_DIR=$${XDG_RUNTIME_DIR:-/tmp} $(BIN)/python -m tests.e2e.walkthrough \
 		$(if $(RUNBOOKS),--runbooks $(RUNBOOKS)) $(if $(PROFILE),--profile $(PROFILE))
 
-bench: setup-dev ## Measure overhead and growth, and write docs/benchmarks; PORT=cases|users|sessions|vectors: only that
+bench: setup-dev ## Measure everything and write docs/benchmarks; PORT=cases|users|sessions|vectors: only that store
 	@$(BIN)/python -m benchmarks $(if $(PORT),--port $(PORT)) $(BENCH_ARGS)
+	@$(if $(PORT),,$(BIN)/python -m benchmarks.process && $(BIN)/python -m benchmarks.migration)
 
 bench-smoke: setup-dev ## Look for gross regressions of speed, in less than two minutes
 	@$(BIN)/python -m benchmarks --smoke

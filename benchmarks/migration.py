@@ -1,7 +1,8 @@
 """How fast, and with how much memory, a migration moves cases: ``python -m benchmarks.migration [CASES]``.
 
-Cases of about 20 KB with 50 messages each go from a SQLite file to PostgreSQL, which it starts itself. Prints cases per
-second, and the resident memory after each tenth with the slope over the number of messages.
+Cases of 27 KB with 50 messages each go from a SQLite file to PostgreSQL, which it starts itself. Prints cases per
+second, and the resident memory after each tenth with the slope over the number of messages, and writes the same to
+docs/benchmarks/migration.md.
 """
 
 from __future__ import annotations
@@ -9,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-import tempfile
 import time
 from pathlib import Path
 
@@ -22,8 +22,10 @@ from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
 from application.transfer.items import Kind
 from application.transfer.migrator import StoreMigrator
+from benchmarks.harness.environment import Environment
+from benchmarks.pages import OUTPUT
+from benchmarks.surroundings import Surroundings
 from tests.builders import a_full_case, a_message, an_id, later
-from tests.servers.postgres import PostgresServer
 
 MESSAGES = 50
 _STEP = 100
@@ -57,15 +59,13 @@ async def fill(repository: SqliteCaseRepository, number: int) -> None:
             )
 
 
-async def measure(number: int, dsn: str, folder: str) -> None:
-    """Fill, move, verify, print."""
-    source = await SqliteDatabase.open(Path(folder, "source.db"), synchronous="NORMAL")
+async def measure(number: int, dsn: str, folder: Path) -> list[str]:
+    """Fill, move and verify; the lines of the page."""
+    source = await SqliteDatabase.open(folder / "source.db", synchronous="NORMAL")
     target = await PostgresDatabase.open(PostgresOptions(dsn))
     try:
         mine, theirs = SqliteCaseRepository(source), PostgresCaseRepository(target)
-        started = time.perf_counter()
         await fill(mine, number)
-        sys.stdout.write(f"filled: {number / (time.perf_counter() - started):,.0f} cases/s\n")
         samples: list[tuple[int, float]] = []
 
         def sample(_: Kind, done: int, __: int) -> None:
@@ -73,35 +73,48 @@ async def measure(number: int, dsn: str, folder: str) -> None:
 
         migrator = StoreMigrator(source=mine, target=theirs, on_progress=sample)
         migration = await migrator.migrate_all()
-        rate = migration.written / migration.seconds
-        sys.stdout.write(f"moved: {migration.written:,} cases in {migration.seconds:.1f} s, {rate:,.0f} cases/s\n")
-        for messages, size in samples[:: max(1, len(samples) // 10)]:
-            sys.stdout.write(f"  {messages:>9,} messages  {size:7.1f} MB\n")
-        # The first fifth fills pools and caches.
-        steady = np.array(samples[len(samples) // 5 :])
-        slope = np.polyfit(steady[:, 0], steady[:, 1], 1)[0] * 100_000
-        sys.stdout.write(f"resident memory: {slope:+.2f} MB per 100,000 messages\n")
         started = time.perf_counter()
         comparison = await migrator.verify()
         seconds = time.perf_counter() - started
-        sys.stdout.write(
-            f"verified: {'clean' if comparison.is_clean else 'NOT CLEAN'}, {number / seconds:,.0f} cases/s\n"
-        )
+        rate = migration.written / migration.seconds
+        outcome = "equal" if comparison.is_clean else "NOT EQUAL"
+        # The first fifth fills pools and caches.
+        steady = np.array(samples[len(samples) // 5 :])
+        slope = np.polyfit(steady[:, 0], steady[:, 1], 1)[0] * 100_000
+        return [
+            f"- {migration.written:,} cases moved in {migration.seconds:.1f} s, {rate:,.0f} cases/s, with the index",
+            f"- {number:,} cases verified in {seconds:.1f} s: {number / seconds:,.0f} cases/s, both sides {outcome}",
+            f"- resident memory {slope:+.2f} MB per 100,000 messages",
+            "",
+            "| messages moved | resident memory |",
+            "| --- | --- |",
+            *(f"| {messages:,} | {size:.1f} MB |" for messages, size in samples[:: max(1, len(samples) // 10)]),
+        ]
     finally:
         await source.aclose()
         await target.aclose()
 
 
 def main() -> None:
-    """Run with the number of cases from the command line."""
+    """Run with the number of cases from the command line, print and publish."""
     number = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
-    server = PostgresServer()
-    try:
-        server.start()
-        with tempfile.TemporaryDirectory() as folder:
-            asyncio.run(measure(number, server.dsn(), folder))
-    finally:
-        server.remove()
+    environment = Environment.here()
+    with Surroundings() as surroundings:
+        figures = asyncio.run(measure(number, surroundings.postgres_dsn(), surroundings.folder()))
+    words = [
+        "# Moving cases",
+        "",
+        "Written by `make bench`. Cases of 27 KB with 50 messages each, from a SQLite file to PostgreSQL on the same",
+        "machine.",
+        "",
+        environment.in_words(),
+        "",
+        *figures,
+    ]
+    text = "\n".join(words) + "\n"
+    sys.stdout.write(text)
+    OUTPUT.mkdir(parents=True, exist_ok=True)
+    (OUTPUT / "migration.md").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

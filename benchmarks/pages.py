@@ -212,13 +212,9 @@ def _growth_row(result: Growth, sizes: Sequence[int]) -> str:
 
 
 def _conditions(run: Mapping[str, Any]) -> str:
-    where, effort = run["environment"], run["effort"]
-    packages = ", ".join(f"{name} {version}" for name, version in where["packages"].items())
-    return (
-        f"{where['measured_at']}, commit {where['commit']}, {where['machine']}, {where['cores']} cores, "
-        f"{where['memory_gib']:g} GiB, {where['system']}, Python {where['python']}, load {where['load']:g} at the "
-        f"start; at most {effort['rounds']} rounds of {effort['block'] * 1000:g} ms, seed {effort['seed']}. {packages}."
-    )
+    effort = run["effort"]
+    where = Environment(**run["environment"]).in_words()
+    return f"{where} At most {effort['rounds']} rounds of {effort['block'] * 1000:g} ms, seed {effort['seed']}."
 
 
 def _source(module: str) -> str:

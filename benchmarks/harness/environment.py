@@ -60,6 +60,14 @@ class Environment:
             packages={"sqlite": sqlite3.sqlite_version, **{name: version(name) for name in PACKAGES}},
         )
 
+    def in_words(self) -> str:
+        """For people."""
+        packages = ", ".join(f"{name} {version}" for name, version in self.packages.items())
+        return (
+            f"{self.measured_at}, commit {self.commit}, {self.machine}, {self.cores} cores, {self.memory_gib:g} GiB, "
+            f"{self.system}, Python {self.python}, load {self.load:g} at the start. {packages}."
+        )
+
     def as_dict(self) -> dict[str, object]:
         """For JSON."""
         return asdict(self)

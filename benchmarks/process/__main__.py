@@ -1,0 +1,206 @@
+"""Measures the backend as a process, with what a laptop has: ``python -m benchmarks.process [SECONDS]``.
+
+The start with its data there, the memory with Chroma and the ONNX model loaded, and requests under load. Writes
+docs/benchmarks/process.md.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import httpx
+import uvloop
+
+from benchmarks.harness.environment import Environment
+from benchmarks.pages import OUTPUT
+from benchmarks.process.client import Load, http, load
+from tests.e2e.server import PASSWORD, Server, serving, turn
+
+STARTS = 5
+CLIENTS = (1, 8, 64)
+READ = "read a case"
+BARE = "bare endpoint, the same bytes"
+USERS = 32
+"""So many may register from one address in a minute."""
+SETTINGS = {"RATE_LIMIT_PER_MINUTE": "1000000"}
+
+Request = Callable[[int, int], bytes]
+
+
+def starts(data: Path) -> list[float]:
+    """Seconds from the start to the first answer, shortest first."""
+    took = []
+    for _ in range(STARTS):
+        began = time.perf_counter()
+        with serving(data, **SETTINGS):
+            took.append(time.perf_counter() - began)
+    return sorted(took)
+
+
+def resident(process: int) -> float:
+    """Resident memory of a process and all below it, in MB. What they share counts for each."""
+    children = Path(f"/proc/{process}/task").glob("*/children")
+    own = [line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmRSS:")]
+    return int(own[0].split()[1]) / 1000 + sum(
+        resident(int(child)) for listed in children for child in listed.read_text().split()
+    )
+
+
+@dataclass(frozen=True)
+class User:
+    """A user with one case, and what signs the user's requests."""
+
+    headers: dict[str, str]
+    case_id: str
+
+
+def new_user(server: Server, number: int) -> User:
+    """The ``number``-th user, who has said what the trouble is."""
+    client = server.client()
+    name = {"username": f"engineer{number}", "email": f"engineer{number}@example.org", "password": PASSWORD}
+    signed = client.post("/api/v1/auth/register", json={**name, "display_name": f"Engineer {number}"})
+    headers = {"Authorization": f"Bearer {signed.raise_for_status().json()['access_token']}"}
+    client.headers.update(headers)
+    opened = client.post("/api/v1/cases", json={"title": "Checkout answers 502"}).raise_for_status()
+    case_id = opened.json()["case_id"]
+    turn(client, case_id, "Checkout answers 502 since the deployment at noon, the pool is exhausted")
+    return User(headers, case_id)
+
+
+def requests(users: Sequence[User]) -> dict[str, Request]:
+    """What is asked, by what it is called."""
+
+    def one(path: str) -> Request:
+        built = [http("GET", path.format(user.case_id), user.headers) for user in users]
+        return lambda asker, _: built[asker % len(built)]
+
+    def say(asker: int, number: int) -> bytes:
+        # A user may take 120 turns a minute, so they take turns.
+        user = users[(asker + number) % len(users)]
+        text = f"Still 502 after {number} minutes, and the log says: too many connections for role app"
+        body = f'--limit\r\nContent-Disposition: form-data; name="query"\r\n\r\n{text}\r\n--limit--\r\n'
+        headers = {**user.headers, "Content-Type": "multipart/form-data; boundary=limit"}
+        return http("POST", f"/api/v1/cases/{user.case_id}/turns", headers, body.encode())
+
+    return {
+        READ: one("/api/v1/cases/{}"),
+        "list the cases": one("/api/v1/cases?limit=50"),
+        "search the knowledge": one("/api/v1/knowledge/search?query=connection+pool"),
+        "take a turn": say,
+    }
+
+
+@contextmanager
+def bare(content: bytes, folder: Path) -> Iterator[int]:
+    """The port of a server that answers with these bytes."""
+    file = folder / "content.json"
+    file.write_bytes(content)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    words = [sys.executable, "-m", "benchmarks.process.bare", str(port), str(file)]
+    with subprocess.Popen(words) as process:  # noqa: S603 - our own module
+        try:
+            for _ in range(200):
+                try:
+                    httpx.get(f"http://127.0.0.1:{port}/", timeout=2).raise_for_status()
+                    break
+                except httpx.TransportError:
+                    time.sleep(0.05)
+            yield port
+        finally:
+            process.terminate()
+
+
+def measure(port: int, request: Request, seconds: float) -> list[Load]:
+    """The load of each number of clients."""
+    return [uvloop.run(load(port, clients, seconds, request)) for clients in CLIENTS]
+
+
+@dataclass(frozen=True)
+class Results:
+    """What one run has measured: seconds to the first answer, MB, and loads by what was asked."""
+
+    starts: list[float]
+    idle: float
+    busy: float
+    loads: dict[str, list[Load]]
+
+
+def run(seconds: float) -> Results:
+    """Measure everything."""
+    with tempfile.TemporaryDirectory(prefix="faultmaven-bench-") as folder:
+        data = Path(folder) / "data"
+        with serving(data, **SETTINGS) as server:
+            server.wait_for_log("knowledge_is_current")
+        took = starts(data)
+        with serving(data, **SETTINGS) as server:
+            port = int(server.url.rpartition(":")[2])
+            users = [new_user(server, number) for number in range(USERS)]
+            asked = requests(users)
+            idle = resident(server.process.pid)
+            content = httpx.get(f"{server.url}/api/v1/cases/{users[0].case_id}", headers=users[0].headers).content
+            loads = {READ: measure(port, asked.pop(READ), seconds)}
+            with bare(content, Path(folder)) as other:
+                loads[BARE] = measure(other, lambda *_: http("GET", "/", {}), seconds)
+            for name, request in asked.items():
+                loads[name] = measure(port, request, seconds)
+            busy = resident(server.process.pid)
+    return Results(took, idle, busy, loads)
+
+
+def page(results: Results, environment: Environment, seconds: float) -> str:
+    """The results to read."""
+    shares = [mine.rate / bare.rate for mine, bare in zip(results.loads[READ], results.loads[BARE], strict=True)]
+    quickest, middle = results.starts[0], results.starts[len(results.starts) // 2]
+    lines = [
+        "# The process",
+        "",
+        "Written by `make bench`. The backend as it starts on a laptop: SQLite, files, the embedded Chroma, MiniLM on",
+        "ONNX Runtime and the `playbook` model, with the starter runbooks. The clients share the machine and ask for",
+        f"{seconds:g} s each.",
+        "",
+        environment.in_words(),
+        "",
+        f"- A start with its data there answers after {middle:.2f} s, the quickest of {len(results.starts)} after",
+        f"  {quickest:.2f} s.",
+        f"- All its processes together have {results.idle:.0f} MB before the load and {results.busy:.0f} MB after it;",
+        "  what they share counts for each.",
+        "",
+        "| request | clients | answers/s | middle | 99 % within |",
+        "| --- | --- | --- | --- | --- |",
+    ]
+    for name, loads in results.loads.items():
+        for each in loads:
+            times = f"{each.middle * 1e3:.1f} ms | {each.last_percent * 1e3:.1f} ms"
+            lines.append(f"| {name} | {each.clients} | {each.rate:,.0f} | {times} |")
+    told = ", ".join(f"{share:.0%} at {clients}" for share, clients in zip(shares, CLIENTS, strict=True))
+    lines += ["", f"Reading a case reaches, of the rate of the bare endpoint: {told} clients."]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, print and publish."""
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    environment = Environment.here()
+    results = run(seconds)
+    text = page(results, environment, seconds)
+    sys.stdout.write(text)
+    data = OUTPUT / "data"
+    data.mkdir(parents=True, exist_ok=True)
+    content = {"environment": environment.as_dict(), "seconds": seconds, "results": asdict(results)}
+    (data / "process.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    (OUTPUT / "process.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
