@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from domain.values import normalise_text, search_text
 
@@ -34,13 +35,19 @@ def terms(text: str) -> list[str]:
     """
     found: list[str] = []
     for word in _WORD.findall(normalise_text(text)):
-        parts = _CAMEL.split(word)
-        candidates = [word, *parts] if len(parts) > 1 else [word]
-        for candidate in candidates:
-            term = _stem(search_text(candidate))[:MAX_TERM_LENGTH]
-            if term and term not in _STOP_WORDS:
-                found.append(term)
+        found += _known_terms(word) if len(word) <= MAX_TERM_LENGTH else _terms_of(word)
     return found
+
+
+def _terms_of(word: str) -> tuple[str, ...]:
+    parts = _CAMEL.split(word)
+    candidates = [word, *parts] if len(parts) > 1 else [word]
+    terms = (_stem(search_text(candidate))[:MAX_TERM_LENGTH] for candidate in candidates)
+    return tuple(term for term in terms if term and term not in _STOP_WORDS)
+
+
+# The same few thousand words make up most texts.
+_known_terms = lru_cache(maxsize=16_384)(_terms_of)
 
 
 def _stem(word: str) -> str:

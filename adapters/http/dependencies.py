@@ -20,19 +20,19 @@ _bearer = HTTPBearer(auto_error=False, description="The access token of a sign-i
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
-def services(request: Request) -> Services:
+async def services(request: Request) -> Services:
     """The services of the application."""
     found: Services = request.app.state.services
     return found
 
 
-def options(request: Request) -> HttpOptions:
+async def options(request: Request) -> HttpOptions:
     """The options of the application."""
     found: HttpOptions = request.app.state.options
     return found
 
 
-def metrics(request: Request) -> Metrics:
+async def metrics(request: Request) -> Metrics:
     """The figures of the application."""
     found: Metrics = request.app.state.metrics
     return found
@@ -43,7 +43,7 @@ OptionsDep = Annotated[HttpOptions, Depends(options)]
 MetricsDep = Annotated[Metrics, Depends(metrics)]
 
 
-def access_token(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str:
+async def access_token(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str:
     """The bearer token of the request.
 
     Raises:
@@ -73,7 +73,7 @@ async def current_actor(request: Request, token: AccessToken, found: ServicesDep
 CurrentActor = Annotated[Actor, Depends(current_actor)]
 
 
-def require_admin(actor: CurrentActor) -> Actor:
+async def require_admin(actor: CurrentActor) -> Actor:
     """Who is calling, an administrator.
 
     Raises:
@@ -107,11 +107,11 @@ def checked_id(kind: str, value: str) -> str:
     return value
 
 
-def _case_id(case_id: Annotated[str, Path(description="Id of a case of the caller.")]) -> str:
+async def _case_id(case_id: Annotated[str, Path(description="Id of a case of the caller.")]) -> str:
     return checked_id("case", case_id)
 
 
-def _document_id(document_id: Annotated[str, Path(description="Id of a document.")]) -> str:
+async def _document_id(document_id: Annotated[str, Path(description="Id of a document.")]) -> str:
     return checked_id("document", document_id)
 
 
