@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Sequence
 
@@ -38,16 +39,29 @@ async def retrieve(
         PortError: the knowledge cannot be searched.
     """
     best: dict[str, KnowledgeHit] = {}
-    complete = True
-    for question in questions(case, message, new_evidence):
-        found = await knowledge.search(actor, question, case=case, document_types=_TYPES, limit=PER_SEARCH)
-        complete = complete and not found.degraded
-        _keep_better(best, found.hits)
-    if case.description:
-        _keep_better(best, await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES))
+    # All at once: a store that does not answer is waited for once, not once a question.
+    searches = [
+        asyncio.create_task(knowledge.search(actor, question, case=case, document_types=_TYPES, limit=PER_SEARCH))
+        for question in questions(case, message, new_evidence)
+    ]
+    similar = asyncio.create_task(_similar(knowledge, actor, case))
+    try:
+        found = await asyncio.gather(*searches)
+        for result in found:
+            _keep_better(best, result.hits)
+        _keep_better(best, await similar)
+    finally:
+        for task in (*searches, similar):
+            task.cancel()
+        await asyncio.gather(*searches, similar, return_exceptions=True)
+    complete = not any(result.degraded for result in found)
     ranked = sorted(best.values(), key=lambda hit: (-hit.relevance, hit.document.document_id))
     passages = [_passage(hit) for hit in ranked if hit.document.source_key != case.case_id][:MAX_PASSAGES]
     return (*passages, *await _named(knowledge, actor, case, passages)), complete
+
+
+async def _similar(knowledge: KnowledgeService, actor: Actor, case: Case) -> tuple[KnowledgeHit, ...]:
+    return await knowledge.similar_cases(actor, case, limit=SIMILAR_CASES) if case.description else ()
 
 
 def _keep_better(best: dict[str, KnowledgeHit], hits: Sequence[KnowledgeHit]) -> None:

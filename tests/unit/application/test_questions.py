@@ -1,11 +1,16 @@
 """What is asked of the knowledge base in a turn, and what comes back."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from application.passages import retrieve
 from application.questions import MAX_QUESTIONS, error_texts, questions
+from application.retrieval import SearchResult
 from domain.hypothesis import HypothesisStatus
 from domain.knowledge import GLOBAL
+from ports.errors import StorageUnavailable
 from tests.builders import a_case, a_file, a_hypothesis, an_evidence, an_investigating_case, later
 from tests.unit.application.world import ADA, LOG, PROBLEM, World, upload
 
@@ -102,3 +107,39 @@ class TestPassages:
     async def test_nothing_is_found_for_nothing(self) -> None:
         world = World()
         assert await retrieve(world.knowledge, ADA, a_case(user_id=ADA.user_id), "Hi", ()) == ((), True)
+
+    async def test_all_questions_are_asked_at_once(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """So a store that hangs is waited for once."""
+        world = World()
+        case = an_investigating_case(user_id=ADA.user_id, description="Writes fail on db-1. The disk is full.")
+        asked = questions(case, "The array rebuilds again.", ())
+        assert len(asked) > 2
+        together = asyncio.Barrier(len(asked))
+        search = world.knowledge.search
+
+        async def wait(*arguments: Any, **options: Any) -> SearchResult:
+            async with asyncio.timeout(20):
+                await together.wait()
+            return await search(*arguments, **options)
+
+        monkeypatch.setattr(world.knowledge, "search", wait)
+        assert await retrieve(world.knowledge, ADA, case, "The array rebuilds again.", ()) == ((), True)
+
+    async def test_no_question_goes_on_after_an_error(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The error of one ends all."""
+        world = World()
+        case = an_investigating_case(user_id=ADA.user_id, description="Writes fail on db-1. The disk is full.")
+        calls = 0
+
+        async def fail(*_: Any, **__: Any) -> SearchResult:
+            nonlocal calls
+            calls += 1
+            if calls == 2:
+                raise StorageUnavailable("the index is away")
+            await asyncio.Event().wait()
+            raise AssertionError
+
+        monkeypatch.setattr(world.knowledge, "search", fail)
+        with pytest.raises(StorageUnavailable):
+            await retrieve(world.knowledge, ADA, case, "The array rebuilds again.", ())
+        assert asyncio.all_tasks() == {asyncio.current_task()}
