@@ -12,7 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from functools import partial
 from typing import Any, Self, TypeAlias, TypeVar, cast
@@ -20,19 +20,17 @@ from typing import Any, Self, TypeAlias, TypeVar, cast
 import orjson
 
 from application.errors import ApplicationError
+from application.transfer.batches import RowPage, batches, row_pages
 from application.transfer.collections import Collection, Source, collection_of, filling, row_stores, transaction
 from application.transfer.items import Item, Kind, Position, differing_fields
 from application.transfer.verification import Comparison, compare
 from domain.errors import DomainError
 from ports.deferred import Deferred, DeferredVectors
 from ports.errors import PortError
-from ports.transfer import GivesCaseRows, TakesCaseRows
+from ports.transfer import TakesCaseRows
 from ports.vectors import EmbeddingSpace
 
 B = TypeVar("B")
-
-BATCH_ITEMS = 2_000
-BATCH_WEIGHT = 2_000_000
 
 _ROW_WRITERS = 2
 """Pages of rows that are written at once, so that a server can use two processors for them."""
@@ -107,33 +105,6 @@ class Migration:
     kept: int
     resumed: int
     seconds: float
-
-
-@dataclass(slots=True)
-class _Batch:
-    items: list[Item] = field(default_factory=list)
-    weight: int = 0
-
-    def add(self, item: Item) -> None:
-        self.items.append(item)
-        self.weight += item.weight
-
-    @property
-    def is_full(self) -> bool:
-        return len(self.items) >= BATCH_ITEMS or self.weight >= BATCH_WEIGHT
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """What a target has prepared to be written, the number of cases in it, and where it ends.
-
-    ``continues``: it begins with messages of a case that comes before.
-    """
-
-    prepared: object
-    cases: int
-    position: Position
-    continues: bool
 
 
 class CollectionMigrator:
@@ -247,10 +218,10 @@ class CollectionMigrator:
         """Write all that follows; as rows, if the stores understand each other and nothing has to be compared."""
         stores = row_stores(self._source, self._target) if self._merge is None else None
         if stores is None:
-            return await self._copy(_batches(self._source.items(state.position)), self._write, state, total)
+            return await self._copy(batches(self._source.items(state.position)), self._write, state, total)
         giver, taker = stores
-        rows = _rows(giver, taker, state.position)
-        return await self._copy(rows, partial(self._write_rows, taker), state, total, at_once=_ROW_WRITERS)
+        pages = row_pages(giver, taker, state.position)
+        return await self._copy(pages, partial(self._write_rows, taker), state, total, at_once=_ROW_WRITERS)
 
     async def _copy(
         self, batches: AsyncIterator[B], write: _Write[B], state: Progressed, total: int, at_once: int = 1
@@ -302,7 +273,7 @@ class CollectionMigrator:
             await self._target.store.write_checkpoint(self._note, state.to_json())
         return state
 
-    async def _write_rows(self, target: TakesCaseRows, rows: _Rows, before: Awaitable[Progressed]) -> Progressed:
+    async def _write_rows(self, target: TakesCaseRows, rows: RowPage, before: Awaitable[Progressed]) -> Progressed:
         """Write beside what comes before, but commit after it."""
         if rows.continues:
             await before
@@ -422,22 +393,3 @@ def _is_newer(mine: Item, theirs: Item) -> bool:
 
 def _messages(item: Item) -> int:
     return getattr(item.content, "message_count", 0)
-
-
-async def _batches(items: AsyncIterator[Item]) -> AsyncIterator[list[Item]]:
-    batch = _Batch()
-    async for item in items:
-        batch.add(item)
-        if batch.is_full:
-            yield batch.items
-            batch = _Batch()
-    if batch.items:
-        yield batch.items
-
-
-async def _rows(source: GivesCaseRows, target: TakesCaseRows, after: Position | None) -> AsyncIterator[_Rows]:
-    last = None if after is None else (after.key, after.parts - 1)
-    while rows := await source.read_rows(last, BATCH_ITEMS):
-        key, messages = last = rows.position
-        continues = bool(rows.messages) and (not rows.cases or rows.messages[0]["case_id"] != rows.cases[0]["case_id"])
-        yield _Rows(await target.prepare_rows(rows), len(rows.cases), Position(key, messages + 1), continues)

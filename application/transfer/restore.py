@@ -8,10 +8,10 @@ from itertools import islice
 
 from application.transfer.archive import Archive, ArchiveSource
 from application.transfer.archive_format import ArchiveRefused, Extent
+from application.transfer.batches import BATCH_ITEMS
 from application.transfer.collections import Collection, Source, transaction
 from application.transfer.items import IndexedDocument, Item, Kind, Position
 from application.transfer.migrator import (
-    BATCH_ITEMS,
     CollectionMigrator,
     Migration,
     Progress,

@@ -10,7 +10,7 @@ import pytest
 from adapters.memory.cases import InMemoryCaseRepository
 from adapters.sqlite.cases import SqliteCaseRepository
 from adapters.sqlite.database import SqliteDatabase
-from application.transfer.migrator import BATCH_ITEMS
+from application.transfer.batches import BATCH_ITEMS
 from domain.message import Message
 from ports.cases import CaseRepository
 from ports.transfer import SupportsCaseTransfer

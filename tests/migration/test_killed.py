@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from application.transfer.batches import BATCH_ITEMS
 from application.transfer.collections import Cases
 from application.transfer.items import Kind
-from application.transfer.migrator import BATCH_ITEMS, Progressed, StoreMigrator, TransferRefused
+from application.transfer.migrator import Progressed, StoreMigrator, TransferRefused
 from application.transfer.verification import compare
 from tests.migration import copying
 from tests.migration.content import NUMBER, again, content, fill

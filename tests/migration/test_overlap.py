@@ -6,7 +6,8 @@ from collections.abc import Sequence
 import pytest
 
 from adapters.memory.users import InMemoryUserRepository
-from application.transfer.migrator import BATCH_ITEMS, StoreMigrator
+from application.transfer.batches import BATCH_ITEMS
+from application.transfer.migrator import StoreMigrator
 from domain.user import User
 from ports.errors import StorageUnavailable
 from tests.builders import a_user

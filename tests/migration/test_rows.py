@@ -82,7 +82,7 @@ async def test_rows_in_many_pages(
     file: SqliteDatabase, target: PostgresCaseRepository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A case whose messages are spread over pages arrives in one piece."""
-    monkeypatch.setattr("application.transfer.migrator.BATCH_ITEMS", 2)
+    monkeypatch.setattr("application.transfer.batches.BATCH_ITEMS", 2)
     source = SqliteCaseRepository(file)
     migrator = StoreMigrator(source, target)
     migration = await migrator.migrate_all()
@@ -114,7 +114,7 @@ class Failing(PostgresCaseRepository):
 @pytest.mark.postgres
 async def test_page_that_fails(tmp_path: Path, target: PostgresCaseRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are written side by side, but none is kept without those before it; the next migration goes on there."""
-    monkeypatch.setattr("application.transfer.migrator.BATCH_ITEMS", 2)
+    monkeypatch.setattr("application.transfer.batches.BATCH_ITEMS", 2)
     database = await SqliteDatabase.open(tmp_path / "pages.db", synchronous="NORMAL")
     source = SqliteCaseRepository(database)
     for number in range(1, 6):

@@ -97,7 +97,12 @@ class Port(Generic[S, M]):
             async with empty() as store:
                 return [await self.ask(store, call) for call in calls]
 
-        answers = await asyncio.gather(*map(ask_all, stores.values()))
+        # All come to their end, also where one fails: what goes on would get in the way of the next list.
+        ended = await asyncio.gather(*map(ask_all, stores.values()), return_exceptions=True)
+        for each in ended:
+            if isinstance(each, BaseException):
+                raise each
+        answers = [each for each in ended if isinstance(each, list)]
         promised = [canonical(each) for each in expected]
         for name, actual in zip(stores, answers, strict=True):
             said_by_store = [
