@@ -8,7 +8,6 @@ docs/benchmarks/migration.md.
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 import time
 from pathlib import Path
@@ -23,18 +22,13 @@ from adapters.sqlite.database import SqliteDatabase
 from application.transfer.items import Kind
 from application.transfer.migrator import StoreMigrator
 from benchmarks.harness.environment import Environment
+from benchmarks.harness.memory import resident
 from benchmarks.pages import OUTPUT
 from benchmarks.surroundings import Surroundings
 from tests.builders import a_full_case, a_message, an_id, later
 
 MESSAGES = 50
 _STEP = 100
-
-
-def resident() -> float:
-    """Resident memory of this process in MB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
 async def fill(repository: SqliteCaseRepository, number: int) -> None:

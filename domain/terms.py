@@ -42,8 +42,8 @@ def terms(text: str) -> list[str]:
 def _terms_of(word: str) -> tuple[str, ...]:
     parts = _CAMEL.split(word)
     candidates = [word, *parts] if len(parts) > 1 else [word]
-    terms = (_stem(search_text(candidate))[:MAX_TERM_LENGTH] for candidate in candidates)
-    return tuple(term for term in terms if term and term not in _STOP_WORDS)
+    stems = (_stem(search_text(candidate))[:MAX_TERM_LENGTH] for candidate in candidates)
+    return tuple(term for term in stems if term and term not in _STOP_WORDS)
 
 
 # The same few thousand words make up most texts.

@@ -7,13 +7,10 @@ docs/benchmarks/process.md.
 from __future__ import annotations
 
 import json
-import socket
-import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,9 +18,12 @@ import httpx
 import uvloop
 
 from benchmarks.harness.environment import Environment
+from benchmarks.harness.memory import resident_with_children
 from benchmarks.pages import OUTPUT
+from benchmarks.process import bare
 from benchmarks.process.client import Load, http, load
 from tests.e2e.server import PASSWORD, Server, serving, turn
+from tests.servers.process import ServerProcess
 
 STARTS = 5
 CLIENTS = (1, 8, 64)
@@ -44,15 +44,6 @@ def starts(data: Path) -> list[float]:
         with serving(data, **SETTINGS):
             took.append(time.perf_counter() - began)
     return sorted(took)
-
-
-def resident(process: int) -> float:
-    """Resident memory of a process and all below it, in MB. What they share counts for each."""
-    children = Path(f"/proc/{process}/task").glob("*/children")
-    own = [line for line in Path(f"/proc/{process}/status").read_text().splitlines() if line.startswith("VmRSS:")]
-    return int(own[0].split()[1]) / 1000 + sum(
-        resident(int(child)) for listed in children for child in listed.read_text().split()
-    )
 
 
 @dataclass(frozen=True)
@@ -99,26 +90,26 @@ def requests(users: Sequence[User]) -> dict[str, Request]:
     }
 
 
-@contextmanager
-def bare(content: bytes, folder: Path) -> Iterator[int]:
-    """The port of a server that answers with these bytes."""
-    file = folder / "content.json"
-    file.write_bytes(content)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    words = [sys.executable, "-m", "benchmarks.process.bare", str(port), str(file)]
-    with subprocess.Popen(words) as process:  # noqa: S603 - our own module
+class BareServer(ServerProcess):
+    """Answers every request with these bytes, and does nothing else."""
+
+    name = "bare"
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self.file = self.folder / "content.json"
+        self.file.write_bytes(content)
+
+    def command(self) -> Sequence[str]:
+        """The module of the endpoint."""
+        return [sys.executable, bare.__file__, str(self.port), str(self.file)]
+
+    def is_ready(self) -> bool:
+        """True once it answers."""
         try:
-            for _ in range(200):
-                try:
-                    httpx.get(f"http://127.0.0.1:{port}/", timeout=2).raise_for_status()
-                    break
-                except httpx.TransportError:
-                    time.sleep(0.05)
-            yield port
-        finally:
-            process.terminate()
+            return httpx.get(f"http://127.0.0.1:{self.port}/", timeout=2).is_success
+        except httpx.TransportError:
+            return False
 
 
 def measure(port: int, request: Request, seconds: float) -> list[Load]:
@@ -147,20 +138,24 @@ def run(seconds: float) -> Results:
             port = int(server.url.rpartition(":")[2])
             users = [new_user(server, number) for number in range(USERS)]
             asked = requests(users)
-            idle = resident(server.process.pid)
+            idle = resident_with_children(server.process.pid)
             content = httpx.get(f"{server.url}/api/v1/cases/{users[0].case_id}", headers=users[0].headers).content
             loads = {READ: measure(port, asked.pop(READ), seconds)}
-            with bare(content, Path(folder)) as other:
-                loads[BARE] = measure(other, lambda *_: http("GET", "/", {}), seconds)
+            other = BareServer(content)
+            try:
+                other.start()
+                loads[BARE] = measure(other.port, lambda *_: http("GET", "/", {}), seconds)
+            finally:
+                other.remove()
             for name, request in asked.items():
                 loads[name] = measure(port, request, seconds)
-            busy = resident(server.process.pid)
+            busy = resident_with_children(server.process.pid)
     return Results(took, idle, busy, loads)
 
 
 def page(results: Results, environment: Environment, seconds: float) -> str:
     """The results to read."""
-    shares = [mine.rate / bare.rate for mine, bare in zip(results.loads[READ], results.loads[BARE], strict=True)]
+    shares = [mine.rate / other.rate for mine, other in zip(results.loads[READ], results.loads[BARE], strict=True)]
     quickest, middle = results.starts[0], results.starts[len(results.starts) // 2]
     lines = [
         "# The process",
