@@ -3,6 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -97,12 +98,16 @@ class Failing(PostgresCaseRepository):
 
     def __init__(self, database: PostgresDatabase) -> None:
         super().__init__(database)
-        self.pages = 0
+        self.pages: list[object] = []
         self.third = asyncio.Event()
 
+    async def prepare_rows(self, rows: CaseRows) -> object:
+        self.pages.append(await super().prepare_rows(rows))
+        return self.pages[-1]
+
     async def put_rows(self, prepared: object) -> None:
-        self.pages += 1
-        page = self.pages
+        # Pages are prepared in their order, but it is not said which of two that are written at once comes first.
+        page = self.pages.index(prepared) + 1
         if page == 2:
             await self.third.wait()
             raise StorageUnavailable("the server is away")
@@ -115,20 +120,19 @@ class Failing(PostgresCaseRepository):
 async def test_page_that_fails(tmp_path: Path, target: PostgresCaseRepository, monkeypatch: pytest.MonkeyPatch) -> None:
     """Pages are written side by side, but none is kept without those before it; the next migration goes on there."""
     monkeypatch.setattr("application.transfer.batches.BATCH_ITEMS", 2)
-    database = await SqliteDatabase.open(tmp_path / "pages.db", synchronous="NORMAL")
-    source = SqliteCaseRepository(database)
-    for number in range(1, 6):
-        await source.save(a_case(number))
-        await source.add_messages([a_numbered_message(number, place) for place in (1, 2)])
-    async with asyncio.timeout(60):
-        with pytest.raises(StorageUnavailable, match="away"):
-            await StoreMigrator(source, Failing(target._database)).migrate_all()
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-    assert [case.case_id for case in await target.scan()] == [an_id("case", 1)]
-    migrator = StoreMigrator(source, target)
-    assert (await migrator.migrate_all()).resumed == 1
-    assert (await migrator.verify()).is_clean
-    await database.aclose()
+    async with aclosing(await SqliteDatabase.open(tmp_path / "pages.db", synchronous="NORMAL")) as database:
+        source = SqliteCaseRepository(database)
+        for number in range(1, 6):
+            await source.save(a_case(number))
+            await source.add_messages([a_numbered_message(number, place) for place in (1, 2)])
+        async with asyncio.timeout(60):
+            with pytest.raises(StorageUnavailable, match="away"):
+                await StoreMigrator(source, Failing(target._database)).migrate_all()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert [case.case_id for case in await target.scan()] == [an_id("case", 1)]
+        migrator = StoreMigrator(source, target)
+        assert (await migrator.migrate_all()).resumed == 1
+        assert (await migrator.verify()).is_clean
 
 
 @pytest.mark.postgres
