@@ -87,7 +87,7 @@ class FileSessionStore(
     async def get(self, key: str) -> str | None:
         key = check_key(key)
         path = self._path(key)
-        entry = await self._readers.run(_lane(path), self._load, path, key)
+        entry = await self._readers.read(_lane(path), self._load, path, key)
         return None if entry is None else entry.value
 
     async def delete(self, key: str) -> bool:

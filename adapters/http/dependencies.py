@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Annotated, Generic, TypeVar
 
 from fastapi import Depends, Header, Path, Query, Request, Security
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPBearer
+from fastapi.security.base import SecurityBase
+from pydantic import AfterValidator
 
 from adapters.http.metrics import Metrics
 from adapters.http.options import HttpOptions
@@ -43,34 +47,47 @@ OptionsDep = Annotated[HttpOptions, Depends(options)]
 MetricsDep = Annotated[Metrics, Depends(metrics)]
 
 
-async def access_token(credentials: Annotated[HTTPAuthorizationCredentials | None, Security(_bearer)]) -> str:
-    """The bearer token of the request.
-
-    Raises:
-        Unauthenticated: there is none.
-    """
+async def _access_token(request: Request) -> str:
+    credentials = await _bearer(request)
     if credentials is None:
         raise Unauthenticated("Please sign in.")
     return credentials.credentials
 
 
-AccessToken = Annotated[str, Depends(access_token)]
-
-
-async def current_actor(request: Request, token: AccessToken, found: ServicesDep) -> Actor:
-    """Who is calling. Only the token counts; headers that name a user or roles are not read.
-
-    Raises:
-        Unauthenticated: nobody who is signed in.
-        RateLimited: the actor calls too often.
-    """
-    actor = await found.users.authenticate(token)
+async def _current_actor(request: Request) -> Actor:
+    found: Services = request.app.state.services
+    actor = await found.users.authenticate(await _access_token(request))
     request.state.actor_id = actor.user_id
     await found.rate_limiter.check(REQUESTS, actor.user_id)
     return actor
 
 
-CurrentActor = Annotated[Actor, Depends(current_actor)]
+T = TypeVar("T")
+
+
+class _Bearer(SecurityBase, Generic[T]):
+    """What is found out by the bearer token, which the interface's description then asks for.
+
+    One dependency that needs no other: FastAPI works through each of them for every request.
+    """
+
+    model = _bearer.model
+    scheme_name = _bearer.scheme_name
+
+    def __init__(self, find: Callable[[Request], Awaitable[T]]) -> None:
+        self._find = find
+
+    async def __call__(self, request: Request) -> T:
+        return await self._find(request)
+
+
+AccessToken = Annotated[str, Security(_Bearer(_access_token))]
+"""The bearer token of the request. Without one: Unauthenticated."""
+CurrentActor = Annotated[Actor, Security(_Bearer(_current_actor))]
+"""Who is calling. Only the token counts; headers that name a user or roles are not read.
+
+Without anybody who is signed in: Unauthenticated. If the actor calls too often: RateLimited.
+"""
 
 
 async def require_admin(actor: CurrentActor) -> Actor:
@@ -107,16 +124,8 @@ def checked_id(kind: str, value: str) -> str:
     return value
 
 
-async def _case_id(case_id: Annotated[str, Path(description="Id of a case of the caller.")]) -> str:
-    return checked_id("case", case_id)
-
-
-async def _document_id(document_id: Annotated[str, Path(description="Id of a document.")]) -> str:
-    return checked_id("document", document_id)
-
-
-CaseId = Annotated[str, Depends(_case_id)]
-DocumentId = Annotated[str, Depends(_document_id)]
+CaseId = Annotated[str, Path(description="Id of a case of the caller."), AfterValidator(partial(checked_id, "case"))]
+DocumentId = Annotated[str, Path(description="Id of a document."), AfterValidator(partial(checked_id, "document"))]
 Limit = Annotated[int, Query(ge=1, le=200, description="How many at most.")]
 Offset = Annotated[int, Query(ge=0, le=2**31 - 1, description="How many to skip.")]
 IdempotencyKey = Annotated[

@@ -10,6 +10,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -71,6 +72,13 @@ class ErrorBody(BaseModel):
     code: str
     request_id: str
     errors: list[FieldProblem] | None = None
+
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    "4XX": {"model": ErrorBody, "description": "The request was refused."},
+    "5XX": {"model": ErrorBody, "description": "The server could not do it."},
+}
+"""What the interface's description says of every address."""
 
 
 @dataclass(frozen=True, slots=True)

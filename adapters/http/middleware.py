@@ -8,7 +8,7 @@ import secrets
 import time
 from collections.abc import Mapping
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -20,12 +20,13 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 PROBES = frozenset({"/livez", "/readyz", "/readiness", "/health", "/metrics"})
 UNROUTED = "(none)"
 CLIENT_GONE = 499
-SECURITY_HEADERS: Mapping[str, str] = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-store",
+SECURITY_HEADERS: Mapping[bytes, bytes] = {
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    b"referrer-policy": b"no-referrer",
+    b"cache-control": b"no-store",
 }
+"""Of every answer that does not say otherwise."""
 
 log = logging.getLogger("faultmaven.access")
 
@@ -53,10 +54,9 @@ class Observe:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                for name, value in SECURITY_HEADERS.items():
-                    headers.setdefault(name, value)
+                present = dict(message.get("headers", ()))
+                lacking = [item for item in SECURITY_HEADERS.items() if item[0] not in present]
+                message["headers"] = [*message.get("headers", ()), *lacking, (b"x-request-id", request_id.encode())]
             await send(message)
 
         try:

@@ -100,7 +100,7 @@ class SqliteCaseRepository(SqliteStore, GivesCaseRows, SupportsCaseTransfer, Cas
     async def get(self, case_id: str) -> Case | None:
         """The case, or None."""
         check_storable(case_id)
-        return await self._database.read(_get, case_id)
+        return await self._database.read_few(_get, case_id)
 
     async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
         """A page of the matching cases."""

@@ -1,4 +1,4 @@
-"""One SQLite file: a connection that writes, some that read, each with a thread of its own.
+"""One SQLite file: a connection that writes, some that read, each with a thread of its own, and one for quick reads.
 
 An operation is one function that is sent to the thread of a connection and returns its result: one hop, however many
 statements it runs. A function that has begun is carried out to its end even if its caller is cancelled meanwhile, so
@@ -18,6 +18,7 @@ from typing import Protocol, TypeVar, TypeVarTuple
 from adapters.sqlite import schema
 from adapters.sqlite.errors import translate
 from adapters.sqlite.worker import Synchronous, Worker, connect
+from adapters.system.quick_reads import QuickReads
 from domain.errors import InvalidInput
 from ports.errors import StorageUnavailable
 
@@ -64,10 +65,19 @@ def snapshot(connection: sqlite3.Connection) -> Iterator[None]:
 class SqliteDatabase:
     """An open SQLite file. Made by `open`; the caller holds the lock on the data folder while it is open."""
 
-    def __init__(self, path: Path, writer: Worker, readers: tuple[Worker, ...], busy_timeout: float) -> None:
+    def __init__(
+        self,
+        path: Path,
+        writer: Worker,
+        readers: tuple[Worker, ...],
+        quick_reader: sqlite3.Connection,
+        busy_timeout: float,
+    ) -> None:
         self.path = path
         self._writer = writer
         self._readers = readers
+        self._quick_reader = quick_reader
+        self._quick_reads = QuickReads()
         self._snapshots: dict[asyncio.Task[object] | None, Worker] = {}
         self._busy_timeout = busy_timeout
         self._turn = asyncio.Lock()
@@ -101,13 +111,14 @@ class SqliteDatabase:
         try:
             for worker in workers:
                 _ = await worker
+            quick_reader = connect(path, synchronous, busy_timeout=0, query_only=True)
         except BaseException as error:
             for worker in workers:
                 await worker.close()
             if isinstance(error, sqlite3.Error):
                 raise translate(error, path) from error
             raise
-        return cls(path, workers[0], tuple(workers[1:]), busy_timeout)
+        return cls(path, workers[0], tuple(workers[1:]), quick_reader, busy_timeout)
 
     async def read(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)`` on a connection that reads what is committed.
@@ -120,6 +131,17 @@ class SqliteDatabase:
         if (worker := self._snapshots.get(asyncio.current_task())) is not None:
             return await self._join(worker, function, *args)
         return await self._run(min(self._readers, key=_waiting), function, *args)
+
+    async def read_few(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
+        """Like `read`, for what looks at a few rows by their key: without a thread, while that is quick."""
+        task = asyncio.current_task()
+        if self._closed or task is self._owner or task in self._snapshots or not self._quick_reads.allowed:
+            return await self.read(function, *args)
+        try:
+            return await self._quick_reads.run(function, self._quick_reader, *args)
+        except sqlite3.Error:
+            # Whatever it is, a thread may wait for its end or meet it again.
+            return await self.read(function, *args)
 
     async def write(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)`` on the connection that writes.
@@ -213,6 +235,7 @@ class SqliteDatabase:
         if self._closed:
             return
         self._closed = True
+        self._quick_reader.close()
         # The writer is last: it moves the write-ahead log into the file.
         for worker in (*self._snapshots.values(), *self._readers, self._writer):
             await worker.close()

@@ -108,12 +108,12 @@ class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, Knowledge
     async def get(self, document_id: str) -> KnowledgeDocument | None:
         """The document, or None."""
         check_storable(document_id)
-        return await self._database.read(_get, _GET, {"key": document_id})
+        return await self._database.read_few(_get, _GET, {"key": document_id})
 
     async def get_by_source(self, scope: Scope, source_key: str) -> KnowledgeDocument | None:
         """The document of the scope with this source key."""
         check_storable(source_key)
-        return await self._database.read(_get, _GET_BY_SOURCE, {"scope": scope.key, "source": source_key})
+        return await self._database.read_few(_get, _GET_BY_SOURCE, {"scope": scope.key, "source": source_key})
 
     async def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
         """The chunks in the order asked for."""

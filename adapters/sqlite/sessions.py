@@ -128,13 +128,13 @@ class SqliteSessionStore(
         return True
 
     async def get(self, key: str) -> str | None:
-        return await self._database.read(self._get, check_key(key))
+        return await self._database.read_few(self._get, check_key(key))
 
     async def delete(self, key: str) -> bool:
         return await self._database.write(self._delete, check_key(key))
 
     async def exists(self, key: str) -> bool:
-        return await self._database.read(self._exists, check_key(key))
+        return await self._database.read_few(self._exists, check_key(key))
 
     async def expire(self, key: str, ttl: timedelta) -> bool:
         return await self._database.write(self._expire, check_key(key), ttl_milliseconds(ttl))

@@ -69,17 +69,17 @@ class SqliteUserRepository(SqliteStore, SupportsUserTransfer, UserRepository):
     async def get(self, user_id: str) -> User | None:
         """The user, or None."""
         check_storable(user_id)
-        return await self._database.read(_get, _GET, user_id)
+        return await self._database.read_few(_get, _GET, user_id)
 
     async def get_by_username(self, username: str) -> User | None:
         """The user with this name."""
         check_storable(username)
-        return await self._database.read(_get, _GET_BY_USERNAME, fold_name(username))
+        return await self._database.read_few(_get, _GET_BY_USERNAME, fold_name(username))
 
     async def get_by_email(self, email: str) -> User | None:
         """The user with this address."""
         check_storable(email)
-        return await self._database.read(_get, _GET_BY_EMAIL, fold_name(email))
+        return await self._database.read_few(_get, _GET_BY_EMAIL, fold_name(email))
 
     async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
         """A page of the users."""

@@ -2,19 +2,24 @@
 
 import inspect
 
-from adapters.http import dependencies
-from adapters.http.dependencies import CaseId, CurrentAdmin, CurrentSessionId, DocumentId, MetricsDep, OptionsDep
+from fastapi.routing import APIRoute
+
+from tests.http.world import World
 
 
-def test_dependencies_are_coroutines() -> None:
-    for annotated in (CurrentAdmin, CurrentSessionId, CaseId, DocumentId, OptionsDep, MetricsDep):
-        (depends,) = annotated.__metadata__
-        pending = [depends.dependency]
+def test_dependencies_are_coroutines(world: World) -> None:
+    routes = [route for route in world.app.routes if isinstance(route, APIRoute)]
+    assert len(routes) > 40
+    for route in routes:
+        pending = list(route.dependant.dependencies)
+        assert pending or "actor" not in inspect.signature(route.endpoint).parameters
         while pending:
-            call = pending.pop()
-            if call is dependencies._bearer:
-                continue
-            assert inspect.iscoroutinefunction(call), call
-            for parameter in inspect.get_annotations(call, eval_str=True).values():
-                found = getattr(parameter, "__metadata__", ())
-                pending += [each.dependency for each in found if getattr(each, "dependency", None)]
+            dependant = pending.pop()
+            call = dependant.call
+            assert inspect.iscoroutinefunction(call) or inspect.iscoroutinefunction(type(call).__call__), call
+            pending += dependant.dependencies
+
+
+def test_routes_are_those_of_the_application(world: World) -> None:
+    """Not of included routers, each of which searches its own routes for every request, in two passes."""
+    assert all(hasattr(route, "path") for route in world.app.routes)

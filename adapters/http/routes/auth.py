@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends
 from starlette.exceptions import HTTPException
 
 from adapters.http.dependencies import AccessToken, CurrentActor, OptionsDep, ServicesDep, limit_sign_ins
+from adapters.http.errors import FAILURES
 from adapters.http.services import Services
 from adapters.http.wire.accounts import (
     AuthConfigAnswer,
@@ -24,8 +25,8 @@ from domain.access import Actor
 SIGN_IN_CLIENT = "sign-in"
 """The client whose session goes with a sign-in until the real client opens its own."""
 
-router = APIRouter(prefix="/api/v1/auth", tags=["auth"])
-aliases = APIRouter(prefix="/v1/auth", tags=["auth"])
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=FAILURES)
+aliases = APIRouter(prefix="/v1/auth", tags=["auth"], responses=FAILURES)
 
 
 @router.get("/config")

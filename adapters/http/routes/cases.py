@@ -16,6 +16,7 @@ from adapters.http.dependencies import (
     ServicesDep,
     checked_id,
 )
+from adapters.http.errors import FAILURES
 from adapters.http.idempotent import answer_once
 from adapters.http.wire import vocabulary
 from adapters.http.wire.cases import (
@@ -34,7 +35,7 @@ from adapters.http.wire.knowledge import Hit, SearchAnswer
 from application.idempotency import StoredAnswer
 from ports.errors import NotFound
 
-router = APIRouter(prefix="/api/v1/cases", tags=["cases"])
+router = APIRouter(prefix="/api/v1/cases", tags=["cases"], responses=FAILURES)
 DELETION = "delete-case"
 """The idempotency key of every deletion: whoever deleted a case may do so again."""
 TITLE_WORDS = 8

@@ -18,6 +18,7 @@ from adapters.http.dependencies import (
     ServicesDep,
     checked_id,
 )
+from adapters.http.errors import FAILURES
 from adapters.http.forms import ALLOWED_DOCUMENTS, check_extension, files_of, form_of, text_field
 from adapters.http.options import HttpOptions
 from adapters.http.services import Services
@@ -28,9 +29,9 @@ from domain.errors import InvalidInput
 from domain.knowledge import GLOBAL, KnowledgeType, Scope
 from ports.errors import NotFound
 
-personal = APIRouter(prefix="/api/v1/documents", tags=["documents"])
-admin = APIRouter(prefix="/api/v1/admin/kb/documents", tags=["global knowledge"])
-knowledge = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"])
+personal = APIRouter(prefix="/api/v1/documents", tags=["documents"], responses=FAILURES)
+admin = APIRouter(prefix="/api/v1/admin/kb/documents", tags=["global knowledge"], responses=FAILURES)
+knowledge = APIRouter(prefix="/api/v1/knowledge", tags=["knowledge"], responses=FAILURES)
 
 RESERVED = (KnowledgeType.EVIDENCE, KnowledgeType.SOLUTION_PATTERN)
 """Types that only the program gives."""

@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from adapters.http.dependencies import CaseId, CurrentActor, Limit, Offset, ServicesDep, checked_id
+from adapters.http.errors import FAILURES
 from adapters.http.wire.files import FileDetails, FileList, FileRow
 from ports.errors import NotFound
 
-router = APIRouter(prefix="/api/v1/cases/{case_id}/uploaded-files", tags=["files"])
+router = APIRouter(prefix="/api/v1/cases/{case_id}/uploaded-files", tags=["files"], responses=FAILURES)
 
 
 @router.get("")

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Response
 from fastapi.responses import JSONResponse
 
 from adapters.http.dependencies import MetricsDep, OptionsDep, ServicesDep
+from adapters.http.errors import FAILURES
 from adapters.http.forms import ALLOWED_EVIDENCE
 from application.health import Health, HealthStatus
 
-router = APIRouter(tags=["operation"])
+router = APIRouter(tags=["operation"], responses=FAILURES)
 
 
 @router.get("/v1/meta/capabilities")

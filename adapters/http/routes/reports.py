@@ -7,11 +7,12 @@ from datetime import datetime
 from fastapi import APIRouter, Response
 
 from adapters.http.dependencies import CaseId, CurrentActor, ServicesDep, checked_id
+from adapters.http.errors import FAILURES
 from adapters.http.wire.base import Answer
 from adapters.http.wire.base import Request as WireRequest
 from domain.documentation import DocumentType, GeneratedDocument
 
-router = APIRouter(prefix="/api/v1/cases/{case_id}/reports", tags=["reports"])
+router = APIRouter(prefix="/api/v1/cases/{case_id}/reports", tags=["reports"], responses=FAILURES)
 
 
 class ReportRequest(WireRequest):

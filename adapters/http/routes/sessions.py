@@ -7,10 +7,11 @@ from datetime import timedelta
 from fastapi import APIRouter, Response
 
 from adapters.http.dependencies import CurrentActor, ServicesDep, checked_id
+from adapters.http.errors import FAILURES
 from adapters.http.wire.accounts import OpenedSessionAnswer, SessionAnswer, SessionList, SessionRequest
 from domain.errors import InvalidInput
 
-router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"])
+router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], responses=FAILURES)
 MAX_MINUTES = 480
 
 

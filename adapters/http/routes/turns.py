@@ -21,7 +21,7 @@ from adapters.http.dependencies import (
     ServicesDep,
     checked_id,
 )
-from adapters.http.errors import explain, record
+from adapters.http.errors import FAILURES, explain, record
 from adapters.http.forms import ALLOWED_EVIDENCE, check_extension, files_of, pieces, read_form, text_field
 from adapters.http.idempotent import answer_once
 from adapters.http.metrics import Metrics
@@ -36,8 +36,8 @@ from domain.case import Case
 from domain.errors import InvalidInput
 from domain.evidence import UploadSource
 
-router = APIRouter(prefix="/api/v1/cases", tags=["turns"])
-jobs = APIRouter(prefix="/api/v1/jobs", tags=["turns"])
+router = APIRouter(prefix="/api/v1/cases", tags=["turns"], responses=FAILURES)
+jobs = APIRouter(prefix="/api/v1/jobs", tags=["turns"], responses=FAILURES)
 MAX_QUERY = 200_000
 
 _TEXT = {"type": "string"}
