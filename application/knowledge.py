@@ -334,6 +334,7 @@ class KnowledgeService:
 
 def _hit(question: str, document: KnowledgeDocument, ranked: RankedDocument) -> KnowledgeHit:
     # The preface makes a document found, but is no passage to read.
-    readable = [chunk for chunk in ranked.chunks if chunk.text != preface(document)]
-    why = explain(question, document.title, ranked.chunks, ranked.similarity)
-    return KnowledgeHit(document, (readable or ranked.chunks)[0], ranked.relevance, why)
+    chunks = ranked.chunks
+    readable = [chunk for chunk in chunks if chunk.text != preface(document)]
+    why = explain(question, document.title, chunks, ranked.similarity)
+    return KnowledgeHit(document, (readable or chunks)[0], ranked.relevance, why)

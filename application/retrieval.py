@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from domain.knowledge import Chunk, KnowledgeDocument
 from domain.terms import terms
@@ -54,37 +55,37 @@ class NearChunk:
     similarity: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class RankedDocument:
-    """A document with its relevance, its best BM25 score, the similarity of its nearest chunk, and those found of its
-    chunks, best first.
+    """What both indexes know of one document: its best BM25 score, and for each chunk found its evidence by words and
+    by meaning.
     """
 
     document_id: str
-    relevance: float
-    score: float
-    similarity: float
-    chunks: tuple[Chunk, ...]
-
-
-@dataclass(slots=True)
-class _Found:
-    """What both indexes know of one document: its best score, and for each chunk its evidence by words and meaning."""
-
     score: float = 0.0
     words: dict[str, float] = field(default_factory=dict)
     meaning: dict[str, float] = field(default_factory=dict)
-    chunks: dict[str, Chunk] = field(default_factory=dict)
+    found: dict[str, Chunk] = field(default_factory=dict)
 
-    def ranked(self, document_id: str) -> RankedDocument:
-        words, similarity = max(self.words.values(), default=0.0), max(self.meaning.values(), default=0.0)
-        order = sorted(
-            self.chunks,
-            key=lambda key: (-_either(self.words.get(key, 0.0), self.meaning.get(key, 0.0)), self.chunks[key].position),
-        )
-        return RankedDocument(
-            document_id, _either(words, similarity), self.score, similarity, tuple(self.chunks[key] for key in order)
-        )
+    @property
+    def similarity(self) -> float:
+        """Of the nearest chunk."""
+        return max(self.meaning.values(), default=0.0)
+
+    @property
+    def relevance(self) -> float:
+        """0 to 1, see `fuse`."""
+        return _either(max(self.words.values(), default=0.0), self.similarity)
+
+    @property
+    def chunks(self) -> tuple[Chunk, ...]:
+        """Those found, best first."""
+
+        def place(chunk: Chunk) -> tuple[float, int]:
+            key = chunk.chunk_id
+            return -_either(self.words.get(key, 0.0), self.meaning.get(key, 0.0)), chunk.position
+
+        return tuple(sorted(self.found.values(), key=place))
 
 
 def fuse(question: Sequence[str], text_hits: Sequence[TextHit], near: Sequence[NearChunk]) -> list[RankedDocument]:
@@ -109,21 +110,25 @@ def fuse(question: Sequence[str], text_hits: Sequence[TextHit], near: Sequence[N
     """
     asked = set(question)
     full = FULL_SCORE * min(len(asked), FULL_TERMS) * (1.0 if near else WORDS_ALONE)
-    found: dict[str, _Found] = {}
+    found: dict[str, RankedDocument] = {}
+
+    def entry_of(chunk: Chunk) -> RankedDocument:
+        entry = found.get(chunk.document_id)
+        if entry is None:
+            entry = found[chunk.document_id] = RankedDocument(chunk.document_id)
+        entry.found[chunk.chunk_id] = chunk
+        return entry
+
     for rank, hit in enumerate(text_hits):
         words = min(1.0, hit.score / full)
         if rank < CHECKED:
             words = max(words, COVERED * _coverage(asked, hit.chunk) ** 4)
-        entry = found.setdefault(hit.chunk.document_id, _Found())
+        entry = entry_of(hit.chunk)
         entry.score = max(entry.score, hit.score)
         entry.words[hit.chunk.chunk_id] = words
-        entry.chunks[hit.chunk.chunk_id] = hit.chunk
     for item in near:
-        entry = found.setdefault(item.chunk.document_id, _Found())
-        entry.meaning[item.chunk.chunk_id] = item.similarity
-        entry.chunks[item.chunk.chunk_id] = item.chunk
-    ranked = [entry.ranked(document_id) for document_id, entry in found.items()]
-    return sorted(ranked, key=lambda item: (-item.relevance, -item.score, item.document_id))
+        entry_of(item.chunk).meaning[item.chunk.chunk_id] = item.similarity
+    return sorted(found.values(), key=lambda item: (-item.relevance, -item.score, item.document_id))
 
 
 def _either(words: float, meaning: float) -> float:
@@ -131,13 +136,25 @@ def _either(words: float, meaning: float) -> float:
 
 
 def _coverage(asked: set[str], chunk: Chunk) -> float:
-    return len(asked.intersection(terms(f"{chunk.heading}\n{chunk.text}"))) / len(asked)
+    return len(asked & _terms_of(chunk.heading, chunk.text)) / len(asked)
+
+
+@lru_cache(maxsize=512)
+def _terms_of(heading: str, text: str) -> frozenset[str]:
+    """Of a chunk. The questions of a turn, and of a case, find the same ones again and again."""
+    return frozenset(terms(f"{heading}\n{text}"))
+
+
+@lru_cache(maxsize=64)
+def _words_of(question: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The words of a question, each with its terms."""
+    return tuple((word, tuple(terms(word))) for word in _WORD.findall(question))
 
 
 def explain(question: str, title: str, chunks: Sequence[Chunk], similarity: float) -> str:
     """Why a document fits the question, in words: what they share, and how near their meaning is."""
-    present = set(terms("\n".join([title, *(f"{chunk.heading}\n{chunk.text}" for chunk in chunks)])))
-    shared = {word.casefold(): word for word in _WORD.findall(question) if present.intersection(terms(word))}
+    present = frozenset(terms(title)).union(*(_terms_of(chunk.heading, chunk.text) for chunk in chunks))
+    shared = {word.casefold(): word for word, found in _words_of(question) if not present.isdisjoint(found)}
     parts = []
     if shared:
         parts.append("shares the words " + ", ".join(list(shared.values())[:6]))

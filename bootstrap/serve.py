@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -123,6 +124,9 @@ class _Server(uvicorn.Server):
         """Begin to listen, and tell so."""
         await super().startup(sockets)
         if self.started:
+            # What is there now stays: to look through all of it for garbage would hold up everybody, again and again.
+            gc.collect()
+            gc.freeze()
             self._on_ready()
 
     @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """The child process: owns the Chroma engine of one folder and answers requests from its standard input.
 
 It ends when its input ends, so it never outlives its parent. It is the only one that writes to the folder, so it may
-keep ids and vectors in memory.
+keep the records in memory. Questions are answered from there; what is read by its id comes from Chroma.
 """
 
 from __future__ import annotations
@@ -24,19 +24,16 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from adapters.chroma import checkpoints
-from adapters.chroma.catalogue import Catalogue
-from adapters.chroma.exact import distances, nearest
+from adapters.chroma.catalogue import MARGIN, Catalogue
 from adapters.chroma.frames import pack, read
 from adapters.chroma.where import from_json, original_field, stored_field, to_chroma
-from domain.filter import Filter, MetadataValue, matches
+from domain.filter import MetadataValue
 
 EXACT_COMPONENTS = 20_000_000
 """Up to so many components are compared one by one, in about 10 ms. The index of Chroma serves what is larger: after
 many deletions it misses records (measured: 11 % recall once 2,000 records were replaced by others), numbers do not.
 """
 PAGE = 1000
-MARGIN = 32
-"""How many more candidates are taken than wanted: some may be as near as the last one, or be deleted meanwhile."""
 READERS = 4
 LOCK_SECONDS = 3.0
 """How long the folder is waited for: the child of a parent that was killed finishes what it is doing."""
@@ -101,30 +98,23 @@ class Engine:
             )
         self._catalogue = Catalogue(dimension)
         for offset in range(0, self._collection.count(), PAGE):
-            page = self._collection.get(limit=PAGE, offset=offset, include=["embeddings"])
-            self._catalogue.put(page["ids"], np.asarray(page["embeddings"], dtype=np.float32))
+            page = self._collection.get(limit=PAGE, offset=offset, include=["documents", "metadatas", "embeddings"])
+            vectors = np.asarray(page["embeddings"], dtype=np.float32)
+            columns = _columns(page["ids"], page, range(len(page["ids"])))
+            self._catalogue.put(page["ids"], vectors, columns["documents"], columns["metadatas"])
 
     def add(self, header: Mapping[str, Any], floats: bytes) -> Answer:
         """Store records; one that exists is replaced as a whole."""
         ids: list[str] = header["ids"]
         with self._writing:
-            known = [record_id for record_id in ids if record_id in self._catalogue]
             # Chroma merges metadata; a field that has to go is set to None.
-            old: dict[str, Mapping[str, Any]] = {}
-            if known:
-                stored = self._collection.get(ids=known, include=["metadatas"])
-                old = {key: value or {} for key, value in zip(stored["ids"], stored["metadatas"], strict=True)}
             metadatas = [
-                {
-                    **dict.fromkeys(old.get(record_id, ())),
-                    **dict(starmap(_stored, metadata.items())),
-                }
-                or None
+                {**dict.fromkeys(self._stored_fields(record_id)), **dict(starmap(_stored, metadata.items()))} or None
                 for record_id, metadata in zip(ids, header["metadatas"], strict=True)
             ]
             vectors = self._matrix(floats)
             self._collection.upsert(ids=ids, embeddings=vectors, documents=header["documents"], metadatas=metadatas)
-            self._catalogue.put(ids, vectors)
+            self._catalogue.put(ids, vectors, header["documents"], header["metadatas"])
         return {}, b""
 
     def delete(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
@@ -147,14 +137,14 @@ class Engine:
     def count(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """How many records pass the filter."""
         where = header["where"]
-        return {"count": len(self._catalogue) if where is None else len(self._passing(from_json(where)))}, b""
+        return {"count": len(self._catalogue) if where is None else len(self._catalogue.passing(from_json(where)))}, b""
 
     def query(self, header: Mapping[str, Any], floats: bytes) -> Answer:
         """The nearest records that pass the filter."""
         wanted: int = header["n_results"]
         condition = None if header["where"] is None else from_json(header["where"])
         vector = self._matrix(floats)[0]
-        passing = None if condition is None else self._passing(condition)
+        passing = None if condition is None else self._catalogue.passing(condition)
         candidates = len(self._catalogue) if passing is None else len(passing)
         if candidates * self._dimension > EXACT_COMPONENTS:
             native = to_chroma(condition) if condition else None
@@ -163,16 +153,13 @@ class Engine:
                     query_embeddings=vector[None],
                     n_results=min(candidates, wanted + MARGIN),
                     where=native,
-                    include=["documents", "metadatas", "embeddings"],
+                    include=[],
                 )
                 if len(index["ids"][0]) >= min(wanted, candidates):
-                    part = {name: index[name][0] for name in ("documents", "metadatas", "embeddings")}
-                    return _nearest(vector, index["ids"][0], part, wanted)
-        near = self._catalogue.nearest(vector, wanted + MARGIN, passing)
-        if not near:
-            return _nothing()
-        found = self._collection.get(ids=near, include=["documents", "metadatas", "embeddings"])
-        return _nearest(vector, found["ids"], found, wanted)
+                    passing = index["ids"][0]
+        near = self._catalogue.nearest(vector, wanted, passing)
+        columns = ([found[column] for found in near] for column in range(4))
+        return dict(zip(("ids", "documents", "metadatas", "distances"), columns, strict=True)), b""
 
     def read_checkpoint(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """The text under a name, or None."""
@@ -192,18 +179,11 @@ class Engine:
                 collection.delete(ids=[name])
         return {}, b""
 
-    def _passing(self, condition: Filter) -> list[str]:
-        """Ids of the records that pass. Chroma decides as far as it agrees with the definition."""
-        native = to_chroma(condition)
-        if native is not None:
-            ids: list[str] = self._collection.get(where=native, include=[])["ids"]
-            return ids
-        found = self._collection.get(include=["metadatas"])
-        return [
-            record_id
-            for record_id, metadata in zip(found["ids"], found["metadatas"], strict=True)
-            if matches(condition, _original(metadata))
-        ]
+    def _stored_fields(self, record_id: str) -> list[str]:
+        """The names under which Chroma keeps the fields of a record; none if there is no such record."""
+        if record_id not in self._catalogue:
+            return []
+        return [_stored(field, value)[0] for field, value in self._catalogue.metadata(record_id).items()]
 
     def _records(self, ids: Sequence[str]) -> Answer:
         if not ids:
@@ -217,19 +197,6 @@ class Engine:
 
     def _matrix(self, floats: bytes) -> NDArray[np.float32]:
         return np.frombuffer(floats, dtype=np.float32).reshape(-1, self._dimension)
-
-
-def _nearest(vector: NDArray[np.float32], ids: Sequence[str], found: Mapping[str, Any], wanted: int) -> Answer:
-    """The nearest of some records, by their true distances."""
-    if not ids:
-        return _nothing()
-    found_distances = distances(np.asarray(found["embeddings"], dtype=np.float32), vector)
-    order = nearest(found_distances, ids, wanted)
-    return {**_columns(ids, found, order), "distances": [found_distances[row] for row in order]}, b""
-
-
-def _nothing() -> Answer:
-    return {"ids": [], "documents": [], "metadatas": [], "distances": []}, b""
 
 
 def _columns(ids: Sequence[str], found: Mapping[str, Any], order: Sequence[int]) -> dict[str, Any]:

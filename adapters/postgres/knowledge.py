@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -22,7 +22,7 @@ from adapters.postgres.putting import delete_older, put
 from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
-from adapters.sql.documents import decode
+from adapters.sql.documents import decode, decode_chunk
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
@@ -33,6 +33,8 @@ from ports.paging import Page, check_page
 from ports.transfer import SupportsDocumentTransfer, check_put
 
 V = TypeVar("V", bound=BaseModel)
+
+_document = partial(decode, KnowledgeDocument)
 
 _KEY = knowledge_documents.c.document_id
 _DOCUMENT = (knowledge_documents.c.document_sha256, knowledge_documents.c.document)
@@ -177,13 +179,13 @@ class PostgresKnowledgeRepository(PostgresStore, SupportsDocumentTransfer, Knowl
         """The chunks in the order asked for."""
         check_storable(*chunk_ids)
         rows = await self._database.read(_CHUNKS, {"ids": list(chunk_ids)})
-        found = {chunk.chunk_id: chunk for chunk in await _decode(Chunk, rows)}
+        found = {chunk.chunk_id: chunk for chunk in await _decode(decode_chunk, rows)}
         return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
 
     async def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
         """All chunks of the document by position."""
         check_storable(document_id)
-        return await _decode(Chunk, await self._database.read(_CHUNKS_OF, {"key": document_id}))
+        return await _decode(decode_chunk, await self._database.read(_CHUNKS_OF, {"key": document_id}))
 
     async def list(
         self, scopes: Sequence[Scope], *, document_type: KnowledgeType | None = None, limit: int = 50, offset: int = 0
@@ -192,7 +194,7 @@ class PostgresKnowledgeRepository(PostgresStore, SupportsDocumentTransfer, Knowl
         check_page(limit, offset)
         parameters = _scope_parameters(scopes, () if document_type is None else (document_type,))
         rows = await self._database.read(_PAGE, {**parameters, "limit": limit, "offset": offset})
-        items = await _decode(KnowledgeDocument, [row for row in rows if row["document"] is not None])
+        items = await _decode(_document, [row for row in rows if row["document"] is not None])
         return Page(items, rows[0][0])
 
     async def delete(self, document_id: str) -> bool:
@@ -212,15 +214,13 @@ class PostgresKnowledgeRepository(PostgresStore, SupportsDocumentTransfer, Knowl
         check_page(limit)
         check_storable(*terms)
         rows = await search(self._database, terms, {**_scope_parameters(scopes, document_types), "limit": limit})
-        return tuple(map(TextHit, await _decode(Chunk, rows), (row["score"] for row in rows)))
+        return tuple(map(TextHit, await _decode(decode_chunk, rows), (row["score"] for row in rows)))
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """The next documents by id."""
         check_page(limit)
         check_storable(after or "")
-        return await _decode(
-            KnowledgeDocument, await self._database.read(_SCAN, {"after": after or "", "limit": limit})
-        )
+        return await _decode(_document, await self._database.read(_SCAN, {"after": after or "", "limit": limit}))
 
     async def check_health(self) -> None:
         """See `PostgresDatabase.check_health`."""
@@ -228,12 +228,12 @@ class PostgresKnowledgeRepository(PostgresStore, SupportsDocumentTransfer, Knowl
 
     async def check_integrity(self) -> Sequence[str]:
         """Examine every document and every chunk, and whether the index is that of the chunks."""
-        problems = await check_rows(self._database, _KEY, partial(decode, KnowledgeDocument), *_DOCUMENT)
+        problems = await check_rows(self._database, _KEY, _document, *_DOCUMENT)
         problems += await check_rows(self._database, knowledge_chunks.c.chunk_id, partial(decode, Chunk), *_CHUNK)
         return problems + await check_index(self._database)
 
     async def _one(self, sql: Sql, parameters: dict[str, str]) -> KnowledgeDocument | None:
-        found = await _decode(KnowledgeDocument, await self._database.read(sql, parameters))
+        found = await _decode(_document, await self._database.read(sql, parameters))
         return found[0] if found else None
 
 
@@ -274,9 +274,9 @@ def _batches(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
     return found
 
 
-async def _decode(model: type[V], rows: Sequence[asyncpg.Record]) -> tuple[V, ...]:
+async def _decode(decode_one: Callable[[bytes, str], V], rows: Sequence[asyncpg.Record]) -> tuple[V, ...]:
     def all_of_them() -> tuple[V, ...]:
-        return tuple(decode(model, row["document_sha256"], row["document"]) for row in rows)
+        return tuple(decode_one(row["document_sha256"], row["document"]) for row in rows)
 
     if sum(len(row["document"]) for row in rows) > _LARGE:
         return await asyncio.to_thread(all_of_them)

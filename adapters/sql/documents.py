@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from hashlib import sha256
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from domain.knowledge import Chunk
 from ports.errors import StorageCorrupt
 
 V = TypeVar("V", bound=BaseModel)
@@ -32,6 +34,16 @@ def decode(model: type[V], digest: bytes, document: str) -> V:
             f"a stored {model.__name__} breaks {error.error_count()} rule(s) of its type; "
             "was it written by a newer release?"
         ) from error
+
+
+@lru_cache(maxsize=2_048)
+def decode_chunk(digest: bytes, document: str) -> Chunk:
+    """The chunk of a document. A question looks at hundreds of them, and the next one at many of the same.
+
+    Raises:
+        StorageCorrupt: see `decode`.
+    """
+    return decode(Chunk, digest, document)
 
 
 def check(model: type[BaseModel], digest: bytes, document: str) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, column, delete, func, literal_c
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
-from adapters.sql.documents import decode, encode
+from adapters.sql.documents import decode, decode_chunk, encode
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
@@ -241,13 +241,13 @@ def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -
 
 def _get_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
     rows = connection.execute(_CHUNKS, {"ids": json.dumps(list(chunk_ids))}).fetchall()
-    found = {chunk_id: decode(Chunk, *row) for chunk_id, *row in rows}
+    found = {chunk_id: decode_chunk(*row) for chunk_id, *row in rows}
     return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
 
 
 def _chunks_of(connection: sqlite3.Connection, document_id: str) -> tuple[Chunk, ...]:
     rows = connection.execute(_CHUNKS_OF, {"key": document_id}).fetchall()
-    return tuple(decode(Chunk, *row) for row in rows)
+    return tuple(decode_chunk(*row) for row in rows)
 
 
 def _list(connection: sqlite3.Connection, parameters: dict[str, Any]) -> Page[KnowledgeDocument]:
@@ -263,7 +263,7 @@ def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
 
 def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[TextHit, ...]:
     rows = connection.execute(_SEARCH, parameters).fetchall()
-    return tuple(TextHit(decode(Chunk, *row), score) for score, *row in rows)
+    return tuple(TextHit(decode_chunk(*row), score) for score, *row in rows)
 
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[KnowledgeDocument, ...]:
