@@ -63,7 +63,7 @@ class KnowledgeService:
             embeddings: makes the vectors.
             clock: tells the time.
             ids: makes the ids of new documents.
-            cache: keeps the vectors of questions, if given.
+            cache: keeps the vectors of questions for all processes. Without it this one keeps the last ones.
             cache_ttl: how long it keeps them.
             unrelated: the cosine that the model gives to texts which have nothing to do with each other; less than 1.
         """

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import TypeVar
@@ -23,6 +24,8 @@ Item = TypeVar("Item")
 
 BATCH = 64
 """How many chunks are embedded and written at once: enough to share the costs of a call, little enough to hold."""
+QUESTIONS = 512
+"""How many vectors of questions one process keeps."""
 PATIENCE_SECONDS = 3.0
 """How long the answer to one question is waited for. To find the nearest, a store may send several requests to a server
 that just comes back, each with a time limit of its own; who asks is better served by what the words find.
@@ -52,7 +55,7 @@ class VectorIndex:
             documents: the truth.
             vectors: where the vectors are kept.
             embeddings: makes the vectors.
-            cache: keeps the vectors of questions, if given.
+            cache: keeps the vectors of questions for all processes. Without it this one keeps the last `QUESTIONS`.
             cache_ttl: how long it keeps them.
             unrelated: the cosine that the model gives to texts which have nothing to do with each other; less than 1.
         """
@@ -62,6 +65,7 @@ class VectorIndex:
         self._cache = cache
         self._cache_ttl = cache_ttl
         self._unrelated = unrelated
+        self._asked: dict[str, Vector] = {}
 
     async def add(self, contents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> None:
         """Write the chunks of these documents, many at a time.
@@ -144,9 +148,14 @@ class VectorIndex:
         ]
 
     async def _question_vector(self, question: str) -> Vector:
-        if self._cache is None:
-            return await self._embeddings.embed_query(question)
         space = self._embeddings.space
+        if self._cache is None:
+            # The dictionary is in the order of use: what is asked again moves to its end.
+            vector = self._asked.pop(question, None) or await self._embeddings.embed_query(question)
+            self._asked[question] = array("f", vector)
+            if len(self._asked) > QUESTIONS:
+                del self._asked[next(iter(self._asked))]
+            return vector
         key = f"question-vector:{space.model_id}:{hashlib.sha256(question.encode()).hexdigest()}"
         if vector := _unpack(await _forgiving_get(self._cache, key), space.dimension):
             return vector

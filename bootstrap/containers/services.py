@@ -54,6 +54,11 @@ def _limits(settings: Settings) -> Mapping[str, RateLimit]:
     return {**DEFAULT_LIMITS, REQUESTS: RateLimit(settings.rate_limit_per_minute, timedelta(minutes=1))}
 
 
+def _question_cache(sessions: CacheStore, counters: CacheStore) -> CacheStore | None:
+    """What would be lost with the process and hurt nobody is not written to files."""
+    return sessions if counters is sessions else None
+
+
 class ServicesContainer(containers.DeclarativeContainer):
     """Every service once. The ports are given as finished objects, so nothing here is resolved in a request."""
 
@@ -91,7 +96,7 @@ class ServicesContainer(containers.DeclarativeContainer):
         embeddings=embeddings,
         clock=clock,
         ids=ids,
-        cache=sessions,
+        cache=providers.Callable(_question_cache, sessions, counters),
         cache_ttl=providers.Callable(_seconds, settings.provided.redis_ttl_cache),
         unrelated=settings.provided.unrelated,
     )

@@ -404,6 +404,20 @@ class TestCache:
         assert (await world.knowledge.search(ADA, QUESTION)).hits == first.hits
         assert world.embeddings.queries == 3
 
+    async def test_without_one_the_last_questions_are_kept(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("application.vector_index.QUESTIONS", 2)
+        await world.add(ADMIN, GLOBAL)
+        world.knowledge = world.service()
+        first = await world.knowledge.search(ADA, QUESTION)
+        await world.knowledge.search(ADA, "another question")
+        assert await world.knowledge.search(BEN, QUESTION) == first
+        assert world.embeddings.queries == 2
+        await world.knowledge.search(ADA, "a third question")
+        assert await world.knowledge.search(ADA, QUESTION) == first
+        assert world.embeddings.queries == 3
+        await world.knowledge.search(ADA, "another question")
+        assert world.embeddings.queries == 4
+
     @pytest.mark.parametrize("value", ["", "no base64 !", "AAAA", "äöü"])
     async def test_a_damaged_entry_is_replaced(self, world: World, value: str) -> None:
         await world.add(ADMIN, GLOBAL)
