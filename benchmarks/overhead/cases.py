@@ -174,6 +174,7 @@ async def on_sqlite(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
                     ours.get(),
                     of(partial(sqlite.get, connections)),
                     context={
+                        "execute_fetchall": of(partial(sqlite.get_by_fetchall, connections)),
                         "thread of an executor": of(partial(sqlite.get_in_executor, connections)),
                         "bare row, on the loop": PlainOperation(
                             lambda key: plain.execute(sqlite.GET, (key,)).fetchone(), ours.get().prepare

@@ -27,7 +27,11 @@ from tests.servers.process import ServerProcess
 
 STARTS = 5
 CLIENTS = (1, 8, 64)
+SPEAKERS = 8
+"""So many people take a turn a second each, for `PACED` times as long: each turn is to be one of a hundred at least."""
+PACED = 3
 READ = "read a case"
+TURN = "take a turn"
 BARE = "bare endpoint, the same bytes"
 USERS = 32
 """So many may register from one address in a minute."""
@@ -86,7 +90,7 @@ def requests(users: Sequence[User]) -> dict[str, Request]:
         READ: one("/api/v1/cases/{}"),
         "list the cases": one("/api/v1/cases?limit=50"),
         "search the knowledge": one("/api/v1/knowledge/search?query=connection+pool"),
-        "take a turn": say,
+        TURN: say,
     }
 
 
@@ -149,6 +153,8 @@ def run(seconds: float) -> Results:
                 other.remove()
             for name, request in asked.items():
                 loads[name] = measure(port, request, seconds)
+            paced = load(port, SPEAKERS, PACED * seconds, asked[TURN], every=1.0)
+            loads[f"{TURN}, one a second each"] = [uvloop.run(paced)]
             busy = resident_with_children(server.process.pid)
     return Results(took, idle, busy, loads)
 

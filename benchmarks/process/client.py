@@ -52,22 +52,30 @@ class _Connection(asyncio.Protocol):
         self._parser = httptools.HttpResponseParser(self)
 
 
-async def load(port: int, clients: int, seconds: float, request: Callable[[int, int], bytes]) -> Load:
+async def load(
+    port: int, clients: int, seconds: float, request: Callable[[int, int], bytes], every: float = 0.0
+) -> Load:
     """So many clients for so long. ``request`` gives the next one of a client, by its number and that of the request.
 
+    A client asks as soon as it has its answer, or once in ``every`` seconds, all clients evenly one after the other.
     What is answered in a first tenth of the time warms up and does not count.
 
     Raises:
         RuntimeError: an answer is no success.
     """
-    begin = time.perf_counter() + seconds / 10
+    start = time.perf_counter()
+    begin = start + seconds / 10
     end = begin + seconds
     waited: list[float] = []
 
     async def work(client: int) -> None:
         transport, connection = await asyncio.get_running_loop().create_connection(_Connection, "127.0.0.1", port)
         number = 0
-        while (sent := time.perf_counter()) < end:
+        while time.perf_counter() < end:
+            if every:
+                due = start + every * (number + client / clients)
+                await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            sent = time.perf_counter()
             status = await connection.ask(request(client, number))
             if not 200 <= status < 300:
                 raise RuntimeError(f"request {number} of client {client} was answered with {status}")

@@ -1,6 +1,6 @@
 """Sessions in files, written by hand: one file a key, replaced as a whole and synchronised with the disk.
 
-Each value stands behind its checksum and its expiry. What reads and what writes has threads of its own.
+Each value stands behind its checksum and its expiry. What writes has threads of its own.
 """
 
 from __future__ import annotations
@@ -22,19 +22,18 @@ class Files:
 
     def __init__(self, root: Path) -> None:
         self._root = root
-        self._readers = ThreadPoolExecutor(2)
         self._writers = [ThreadPoolExecutor(1) for _ in range(8)]
         for number in range(256):
             (root / f"{number:02x}").mkdir()
 
     def close(self) -> None:
         """End the threads."""
-        for executor in (self._readers, *self._writers):
+        for executor in self._writers:
             executor.shutdown()
 
     async def get(self, key: str) -> str | None:
         """The value, or None."""
-        return await asyncio.get_running_loop().run_in_executor(self._readers, _read, self._path(key))
+        return _read(self._path(key))
 
     async def set(self, key: str, value: str, ttl: timedelta) -> bool:
         """Store the value until it expires."""

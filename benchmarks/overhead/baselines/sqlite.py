@@ -1,7 +1,8 @@
-"""Cases and users in SQLite, written by hand: one hop to the thread of a connection an operation.
+"""Cases and users in SQLite, written by hand: a row by its key on the event loop, all else with one hop to a thread.
 
-Reads go through the driver's own `execute_fetchall`, which takes one hop; what writes is a function that is sent to the
-thread of an executor. It does what the port promises: see `benchmarks.overhead.baselines.postgres`.
+A row by its key is read in microseconds, so no thread is worth its price. Pages go through the driver's own
+`execute_fetchall`, which takes one hop; what writes is a function that is sent to the thread of an executor. It does
+what the port promises: see `benchmarks.overhead.baselines.postgres`.
 """
 
 from __future__ import annotations
@@ -90,11 +91,12 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 class Connections:
-    """One connection that writes, with a thread of its own, and four that read."""
+    """One connection that writes, with a thread of its own, four that read pages, and one that reads single rows."""
 
     def __init__(self, path: Path) -> None:
         self.executor = ThreadPoolExecutor(1)
         self.plain = connect(path)
+        self.reader = connect(path)
         self.writer = aiosqlite.Connection(lambda: connect(path), 64)
         self.readers = [aiosqlite.Connection(lambda: connect(path), 64) for _ in range(4)]
         self._next = 0
@@ -109,6 +111,7 @@ class Connections:
             await connection.close()
         self.executor.shutdown()
         self.plain.close()
+        self.reader.close()
 
     async def read(self, sql: str, parameters: Any) -> list[Any]:
         """All rows, by the next one of the readers."""
@@ -122,6 +125,11 @@ class Connections:
 
 async def get(connections: Connections, case_id: str) -> Case | None:
     """The case, or None."""
+    return _get(connections.reader, case_id)
+
+
+async def get_by_fetchall(connections: Connections, case_id: str) -> Case | None:
+    """The same by way of the driver's own one hop."""
     rows = await connections.read(GET, (case_id,))
     return to_case(*rows[0]) if rows else None
 
@@ -232,14 +240,14 @@ async def list_cases(connections: Connections, user_id: str, limit: int, offset:
 
 async def get_user(connections: Connections, user_id: str) -> User | None:
     """The user, or None."""
-    rows = await connections.read(GET_USER, (user_id,))
-    return to_user(*rows[0]) if rows else None
+    row = connections.reader.execute(GET_USER, (user_id,)).fetchone()
+    return to_user(*row) if row else None
 
 
 async def get_by_username(connections: Connections, username: str) -> User | None:
     """The user of this name, or None."""
-    rows = await connections.read(GET_USER_BY_NAME, (fold_name(username),))
-    return to_user(*rows[0]) if rows else None
+    row = connections.reader.execute(GET_USER_BY_NAME, (fold_name(username),)).fetchone()
+    return to_user(*row) if row else None
 
 
 async def save_user(connections: Connections, user: User) -> User:
