@@ -151,11 +151,12 @@ class VectorIndex:
         space = self._embeddings.space
         if self._cache is None:
             # The dictionary is in the order of use: what is asked again moves to its end.
-            vector = self._asked.pop(question, None) or await self._embeddings.embed_query(question)
-            self._asked[question] = array("f", vector)
+            known = self._asked.pop(question, None)
+            embedded = known or await self._embeddings.embed_query(question)
+            self._asked[question] = array("f", embedded)
             if len(self._asked) > QUESTIONS:
                 del self._asked[next(iter(self._asked))]
-            return vector
+            return embedded
         key = f"question-vector:{space.model_id}:{hashlib.sha256(question.encode()).hexdigest()}"
         if vector := _unpack(await _forgiving_get(self._cache, key), space.dimension):
             return vector

@@ -18,7 +18,7 @@ from adapters.postgres.bulk import batches
 from adapters.postgres.documents import as_jsonb, document_values, other_columns, to_jsonb
 from adapters.postgres.errors import Taken
 from adapters.postgres.integrity import check_rows
-from adapters.postgres.messages import add_message, page_of_messages
+from adapters.postgres.messages import add_message, page_of_messages, why_not_added
 from adapters.postgres.paging import compile_page, fetch_page, make_all
 from adapters.postgres.putting import ADD_MESSAGES, LOCK_CASES, TOUCH_CASES, put
 from adapters.postgres.search import count_found_cases, page_of_found_cases, search_parameters
@@ -54,6 +54,7 @@ _DELETE = compile_sql(statements.delete_one(cases, _KEY).returning(_KEY))
 _TOUCH = compile_sql(statements.touch_case().returning(_KEY))
 _SCAN = compile_sql(statements.scan(_KEY, *statements.CASE_ROW))
 _ADD_MESSAGE = add_message()
+_WHY_NOT_ADDED = why_not_added()
 _MESSAGES = page_of_messages()
 _MISCOUNTED = compile_sql(statements.miscounted_cases())
 
@@ -180,10 +181,13 @@ class PostgresCaseRepository(PostgresStore, TakesCaseRows, SupportsFilling, Supp
 
     async def add_message(self, message: Message) -> bool:
         """Append with the next number of the case, which the case's own row counts: one statement."""
-        owner, appended, case_exists = await self._append(_message_row(message))
+        row = _message_row(message)
+        if await self._append(row):
+            return True
+        ((owner, case_exists),) = await self._database.read(_WHY_NOT_ADDED, row)
         if owner not in (None, message.case_id) and case_exists:
             raise AlreadyExists("message", "message_id")
-        return bool(appended or owner == message.case_id)
+        return bool(owner == message.case_id)
 
     async def get_messages(self, case_id: str, *, limit: int = 50, offset: int = 0) -> Page[Message]:
         """A page of the messages."""
@@ -279,14 +283,14 @@ class PostgresCaseRepository(PostgresStore, TakesCaseRows, SupportsFilling, Supp
                 if elsewhere:
                     raise AlreadyExists("message", "message_id")
 
-    async def _append(self, row: dict[str, Any]) -> asyncpg.Record:
+    async def _append(self, row: dict[str, Any]) -> Sequence[asyncpg.Record]:
         for _ in range(_ATTEMPTS - 1):
             try:
-                return (await self._database.write(_ADD_MESSAGE, row, savepoint=True))[0]
+                return await self._database.write(_ADD_MESSAGE, row, savepoint=True)
             except Taken:
                 # The same id came in at the same moment; now it can be seen whose it is.
                 continue
-        return (await self._database.write(_ADD_MESSAGE, row, savepoint=True))[0]
+        return await self._database.write(_ADD_MESSAGE, row, savepoint=True)
 
     async def _version(self, case_id: str) -> int | None:
         rows = await self._database.read(_VERSION, {"key": case_id})

@@ -249,8 +249,11 @@ class PostgresDatabase:
         while True:
             attempt += 1
             connection = await self._pool.acquire()
+            at_rest = False
             try:
-                return await connection.fetch(sql.text, *arguments)
+                rows = await connection.fetch(sql.text, *arguments)
+                at_rest = True
+                return rows
             except REPEATABLE as error:
                 if attempt == _ATTEMPTS:
                     raise translate(error, self.options) from error
@@ -262,13 +265,14 @@ class PostgresDatabase:
                 await _undo(connection, "SELECT 1")
                 raise
             finally:
-                await self._pool.release(connection)
+                await self._pool.release(connection, at_rest=at_rest)
 
     @asynccontextmanager
     async def _block(self, begin: str, end: Callable[[Connection], Awaitable[None]]) -> AsyncIterator[None]:
         """What the task does in the block happens on one connection, between ``begin`` and ``end`` or a rollback."""
         task = asyncio.current_task()
         connection = await self._pool.acquire()
+        at_rest = False
         try:
             try:
                 with self._translated():
@@ -282,8 +286,9 @@ class PostgresDatabase:
                 await _roll_back(connection)
                 raise
             await end(connection)
+            at_rest = True
         finally:
-            await self._pool.release(connection)
+            await self._pool.release(connection, at_rest=at_rest)
 
     def _refuse_in_snapshot(self) -> None:
         if asyncio.current_task() in self._snapshots:

@@ -15,24 +15,26 @@ from adapters.sql.tables import case_messages, cases
 def add_message() -> Sql:
     """Append the message of the parameters to its case, whose own row counts the messages.
 
-    The row says who had the id ``:message_id`` before, whether the message was appended, and whether its case exists.
-    A message of the same id that comes in at the same moment violates ``uq_case_messages_message_id``: repeat it.
+    Its number in the case comes back; no row if the id ``:message_id`` is known, or the case is not, see
+    `why_not_added`. A message of the same id that comes in at the same moment violates
+    ``uq_case_messages_message_id``: repeat it.
     """
-    owner = statements.case_of_message().cte("owner")
-    counted = statements.count_message().where(~exists().select_from(owner)).cte("counted")
+    counted = statements.count_message().where(~statements.case_of_message().exists()).cte("counted")
     columns = statements.columns_of(case_messages)
     parameters = {name: bindparam(name, type_=case_messages.c[name].type) for name in columns}
     values = parameters | document_values() | {"seq": counted.c.message_count}
-    appended = (
+    return compile_sql(
         insert(case_messages)
         .from_select(columns, select(*(values[name] for name in columns)).select_from(counted))
         .returning(case_messages.c.seq)
-        .cte("appended")
     )
+
+
+def why_not_added() -> Sql:
+    """The case that has the message ``:message_id``, or None; and whether the case ``:case_id`` exists."""
     return compile_sql(
         select(
-            select(owner.c.case_id).scalar_subquery(),
-            exists().select_from(appended),
+            statements.case_of_message().scalar_subquery(),
             exists().select_from(cases).where(cases.c.case_id == bindparam("case_id")),
         )
     )

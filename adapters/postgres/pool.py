@@ -31,6 +31,9 @@ _FRESH_SECONDS = 1.0
 
 _CLOSE_SECONDS = 10.0
 
+_PASSED_ON = 1_000
+"""One release in so many goes to the driver's pool, which replaces connections that are old."""
+
 
 class _Connection(asyncpg.Connection):
     """A connection that knows when it was used last."""
@@ -57,11 +60,19 @@ class _DriverPool(asyncpg.Pool):
 
 
 class ConnectionPool:
-    """Connections to one database. Made by `open`, which connects to nothing yet."""
+    """Connections to one database. Made by `open`, which connects to nothing yet.
+
+    Connections that come back at rest are kept aside for the next operation: the way through the driver's pool costs
+    a task and two turns of the event loop, which is a tenth of a short operation.
+    """
 
     def __init__(self, options: PostgresOptions, pool: _DriverPool) -> None:
         self._options = options
         self._pool = pool
+        self._warm: list[tuple[asyncpg.pool.PoolConnectionProxy[asyncpg.Record], float]] = []
+        """With the time of their last use."""
+        self._releases = 0
+        self._waiting = 0
         self._closed = False
 
     @classmethod
@@ -93,7 +104,7 @@ class ConnectionPool:
     @property
     def checked_out(self) -> int:
         """How many connections are in use."""
-        return self._pool.get_size() - self._pool.get_idle_size()
+        return self._pool.get_size() - self._pool.get_idle_size() - len(self._warm)
 
     async def acquire(self) -> asyncpg.pool.PoolConnectionProxy[asyncpg.Record]:
         """A connection that is alive; it has to be released.
@@ -103,12 +114,14 @@ class ConnectionPool:
         """
         if self._closed:
             raise StorageUnavailable(f"{self._options.where} is closed")
+        if self._warm and self._is_fresh(*self._warm[-1]):
+            return self._warm.pop()[0]
+        self._waiting += 1
         try:
             async with asyncio.timeout(self._options.acquire_timeout):
                 while True:
-                    connection = await self._pool.acquire()
-                    idle = monotonic() - connection.used_at  # type: ignore[attr-defined]
-                    if idle < _FRESH_SECONDS or await self._answers(connection):
+                    connection, used_at = self._warm.pop() if self._warm else await self._from_driver()
+                    if self._is_fresh(connection, used_at) or await self._answers(connection):
                         return connection
         except TimeoutError as error:
             if self.checked_out < self._pool.get_max_size():
@@ -116,9 +129,21 @@ class ConnectionPool:
             raise self._exhausted() from None
         except DRIVER_ERRORS as error:
             raise translate(error, self._options) from error
+        finally:
+            self._waiting -= 1
 
-    async def release(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> None:
-        """Take a connection back. One that is still busy with what was cancelled is brought to rest, or dropped."""
+    async def release(
+        self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], *, at_rest: bool = False
+    ) -> None:
+        """Take a connection back. One that is still busy with what was cancelled is brought to rest, or dropped.
+
+        ``at_rest``: the last operation ended well, and no transaction is open.
+        """
+        self._releases += 1
+        stays = at_rest and not self._closed and not self._waiting and self._releases % _PASSED_ON
+        if stays and len(self._warm) < self._options.pool_size:
+            self._warm.append((connection, monotonic()))
+            return
         try:
             await self._pool.release(connection, timeout=PING_SECONDS)
         except DRIVER_ERRORS as error:
@@ -130,14 +155,24 @@ class ConnectionPool:
         if self._closed:
             return
         self._closed = True
+        warm, self._warm = self._warm, []
         try:
             async with asyncio.timeout(_CLOSE_SECONDS):
+                for connection, _ in warm:
+                    await self.release(connection)
                 await self._pool.close()
         except TimeoutError:
             # The driver has cut what was left.
             logger.warning(
                 "%s: operations were still under way %g s after closing", self._options.where, _CLOSE_SECONDS
             )
+
+    async def _from_driver(self) -> tuple[asyncpg.pool.PoolConnectionProxy[asyncpg.Record], float]:
+        connection = await self._pool.acquire()
+        return connection, connection.used_at  # type: ignore[attr-defined]
+
+    def _is_fresh(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], used_at: float) -> bool:
+        return monotonic() - used_at < _FRESH_SECONDS and not is_gone(connection)
 
     async def _answers(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> bool:
         """True if the connection is alive; else it goes, and so do all others before their next use."""
