@@ -51,7 +51,9 @@ def normalise_text(text: str) -> str:
     Raises:
         InvalidInput: see `check_storable`.
     """
-    normal = text if text.isascii() else unicodedata.normalize("NFC", text)
+    if text.isascii() and "\0" not in text:
+        return text
+    normal = unicodedata.normalize("NFC", text)
     check_storable(normal)
     return normal
 

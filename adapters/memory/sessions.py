@@ -28,7 +28,10 @@ from ports.transfer import StoredValue, SupportsValueTransfer, check_values
 _SWEPT_PER_WRITE = 2
 """More than one, so that writing removes expired values faster than it can add them."""
 
-_STALE_EXPIRIES_KEPT = 64
+_NEEDLESS_LOOKS_KEPT = 64
+
+_NEVER = 2**63
+_ABSENT = ("", None)
 
 
 class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, SupportsValueTransfer):
@@ -38,8 +41,9 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
         super().__init__()
         self._clock = clock
         self._entries: dict[str, tuple[str, int | None]] = {}
-        # A rewritten or deleted key leaves its old expiry behind; an expiry counts only if the entry still has it.
-        self._expiries: list[tuple[int, str]] = []
+        # When to look at a key again, the soonest first. A key that expires later by then is put back.
+        self._looks: list[tuple[int, str]] = []
+        self._next_look: dict[str, int] = {}
 
     async def set(self, key: str, value: str, ttl: timedelta | None = None) -> bool:
         self._write(check_key(key), check_value(value), check_ttl(ttl))
@@ -112,7 +116,8 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
     async def clear(self) -> int:
         count = len(self._live_keys())
         self._entries.clear()
-        self._expiries.clear()
+        self._looks.clear()
+        self._next_look.clear()
         return count
 
     async def stored_value(self, key: str) -> StoredValue | None:
@@ -128,51 +133,79 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
 
     async def put_many(self, values: Sequence[StoredValue]) -> None:
         for each in check_values(values):
-            if each.expires_at is not None and each.expires_at <= unix_milliseconds(self._clock.now()):
+            now = self._now()
+            if each.expires_at is None:
+                self._entries[each.key] = (each.value, None)
+            elif each.expires_at <= now:
                 self._entries.pop(each.key, None)
             else:
-                self._put(each.key, each.value, each.expires_at)
+                self._put(each.key, each.value, each.expires_at, now)
 
     async def sweep(self) -> int:
-        return self._sweep(unix_milliseconds(self._clock.now()), len(self._expiries))
+        return self._sweep(self._now(), len(self._looks))
 
     def _read(self, key: str) -> str | None:
         entry = self._entries.get(key)
         if entry is None:
             return None
         value, expires_at = entry
-        if expires_at is not None and expires_at <= unix_milliseconds(self._clock.now()):
+        if expires_at is not None and expires_at <= self._now():
             return None
         return value
 
     def _write(self, key: str, value: str, ttl: int | None) -> None:
-        self._put(key, value, None if ttl is None else unix_milliseconds(self._clock.now()) + ttl)
+        if ttl is None:
+            self._entries[key] = (value, None)
+        else:
+            now = self._now()
+            self._put(key, value, now + ttl, now)
 
-    def _put(self, key: str, value: str, expires_at: int | None) -> None:
+    def _put(self, key: str, value: str, expires_at: int, now: int) -> None:
         self._entries[key] = (value, expires_at)
-        if expires_at is None:
-            return
-        heapq.heappush(self._expiries, (expires_at, key))
-        self._sweep(unix_milliseconds(self._clock.now()), _SWEPT_PER_WRITE)
-        if len(self._expiries) > 2 * len(self._entries) + _STALE_EXPIRIES_KEPT:
-            self._expiries = [(at, key) for key, (_, at) in self._entries.items() if at is not None]
-            heapq.heapify(self._expiries)
+        # A value that is renewed is looked at when it would have expired before.
+        if expires_at < self._next_look.get(key, _NEVER):
+            self._look_at(key, expires_at)
+            if len(self._looks) > 2 * len(self._entries) + _NEEDLESS_LOOKS_KEPT:
+                self._plan_looks()
+        if self._looks[0][0] <= now:
+            self._sweep(now, _SWEPT_PER_WRITE)
+
+    def _look_at(self, key: str, at: int) -> None:
+        self._next_look[key] = at
+        heapq.heappush(self._looks, (at, key))
+
+    def _plan_looks(self) -> None:
+        """Without those at keys that were deleted."""
+        self._next_look = {key: at for key, (_, at) in self._entries.items() if at is not None}
+        self._looks = [(at, key) for key, at in self._next_look.items()]
+        heapq.heapify(self._looks)
 
     def _sweep(self, now: int, limit: int) -> int:
-        """Look at no more than ``limit`` expiries that have passed; returns how many values went with them."""
+        """Take no more than ``limit`` of the looks that are due; returns how many values went."""
         removed = 0
-        while limit and self._expiries and self._expiries[0][0] <= now:
-            expires_at, key = heapq.heappop(self._expiries)
-            entry = self._entries.get(key)
-            if entry is not None and entry[1] == expires_at:
+        while limit and self._looks and self._looks[0][0] <= now:
+            at, key = heapq.heappop(self._looks)
+            limit -= 1
+            if self._next_look.get(key) != at:
+                # There was an earlier one.
+                continue
+            del self._next_look[key]
+            _, expires_at = self._entries.get(key, _ABSENT)
+            if expires_at is None:
+                continue
+            if expires_at <= now:
                 del self._entries[key]
                 removed += 1
-            limit -= 1
+            else:
+                self._look_at(key, expires_at)
         return removed
+
+    def _now(self) -> int:
+        return unix_milliseconds(self._clock.now())
 
     def _check_open(self) -> None:
         """There is nothing to close."""
 
     def _live_keys(self) -> list[str]:
-        now = unix_milliseconds(self._clock.now())
+        now = self._now()
         return [key for key, (_, expires_at) in self._entries.items() if expires_at is None or expires_at > now]

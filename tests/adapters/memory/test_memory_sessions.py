@@ -39,14 +39,14 @@ async def test_expired_values_do_not_accumulate(clock: FakeClock, store: InMemor
         await store.set(f"key:{number}", "value", SECOND)
         clock.advance(SECOND / 10)
     assert len(store._entries) < 100
-    assert len(store._expiries) < 300
+    assert len(store._looks) < 300
 
 
 async def test_rewriting_one_key_does_not_accumulate(clock: FakeClock, store: InMemorySessionStore) -> None:
     for _ in range(10_000):
         await store.set("key", "value", SECOND)
         clock.advance(SECOND / 10_000_000)
-    assert len(store._expiries) < 300
+    assert len(store._looks) < 300
     await store.set("endless", "value")
     clock.advance(SECOND)
     assert await store.sweep() == 1
