@@ -67,7 +67,8 @@ walkthrough: setup-dev ## Work a case over HTTP and write docs/walkthrough.md; P
 
 bench: setup-dev ## Measure everything and write docs/benchmarks; PORT=cases|users|sessions|vectors: only that store
 	@$(BIN)/python -m benchmarks $(if $(PORT),--port $(PORT)) $(BENCH_ARGS)
-	@$(if $(PORT),,$(BIN)/python -m benchmarks.process && $(BIN)/python -m benchmarks.migration)
+	@$(if $(PORT),,$(BIN)/python -m benchmarks.retrieval.stores && $(BIN)/python -m benchmarks.process && \
+		$(BIN)/python -m benchmarks.migration)
 
 bench-smoke: setup-dev ## Look for gross regressions of speed, in less than two minutes
 	@$(BIN)/python -m benchmarks --smoke

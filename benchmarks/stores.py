@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from functools import partial
 from urllib.parse import urlsplit, urlunsplit
 
 import asyncpg
 
+from adapters.chroma.server import ChromaServerVectorStore
+from adapters.chroma.server_options import ChromaServerOptions
+from adapters.chroma.vectors import ChromaVectorStore
+from adapters.memory.vectors import InMemoryVectorStore
+from adapters.pgvector.vectors import PgVectorStore
 from adapters.postgres.database import PostgresDatabase
 from adapters.postgres.options import PostgresOptions
 from adapters.sqlite.database import SqliteDatabase
 from benchmarks.surroundings import Surroundings, a_name
+from ports.vectors import EmbeddingSpace, VectorStore
+
+Vectors = tuple[VectorStore, Callable[[], Awaitable[None]]]
+"""A store, and what lets it learn what it holds once it has been filled."""
 
 
 @asynccontextmanager
@@ -70,3 +80,54 @@ def redis_database(surroundings: Surroundings) -> Iterator[str]:
         yield urlunsplit(urlsplit(surroundings.redis_url())._replace(path=f"/{number}"))
     finally:
         taken.remove(number)
+
+
+@asynccontextmanager
+async def _memory_vectors(_: Surroundings, space: EmbeddingSpace) -> AsyncIterator[Vectors]:
+    store = InMemoryVectorStore(space)
+    try:
+        yield store, _nothing
+    finally:
+        await store.aclose()
+
+
+@asynccontextmanager
+async def _embedded_vectors(surroundings: Surroundings, space: EmbeddingSpace) -> AsyncIterator[Vectors]:
+    store = await ChromaVectorStore.open(surroundings.folder(), "bench", space)
+    try:
+        yield store, _nothing
+    finally:
+        await store.aclose()
+
+
+@asynccontextmanager
+async def _server_vectors(surroundings: Surroundings, space: EmbeddingSpace) -> AsyncIterator[Vectors]:
+    options = ChromaServerOptions(surroundings.chroma_url(), a_name("bench"))
+    store = await ChromaServerVectorStore.open(options, space)
+    try:
+        yield store, _nothing
+    finally:
+        await store.aclose()
+
+
+@asynccontextmanager
+async def _postgres_vectors(surroundings: Surroundings, space: EmbeddingSpace) -> AsyncIterator[Vectors]:
+    async with postgres_options(surroundings) as options:
+        store = await PgVectorStore.open(options, "bench", space)
+        try:
+            yield store, partial(analyse, options.dsn)
+        finally:
+            await store.aclose()
+
+
+async def _nothing() -> None:
+    """There is nothing to learn."""
+
+
+VECTORS: Mapping[str, Callable[[Surroundings, EmbeddingSpace], AbstractAsyncContextManager[Vectors]]] = {
+    "memory": _memory_vectors,
+    "chroma": _embedded_vectors,
+    "chroma server": _server_vectors,
+    "pgvector": _postgres_vectors,
+}
+"""A new store of each adapter, by the adapter's name."""

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from benchmarks import stores
-from benchmarks.content import BATCH, Numbers, a_long_message, fill_cases, working_set
+from benchmarks.content import Numbers, a_long_message, fill_cases, fill_messages, working_set
 from benchmarks.growth.growth import FLAT, GENTLE, GrowthSuite
 from benchmarks.harness.timing import AnyOperation, Operation
 from benchmarks.overhead.operations import of_messages, saving
@@ -53,9 +53,7 @@ async def filled(store: CaseStore, size: int) -> AsyncIterator[CaseRepository]:
     """So many cases, and as many messages of the first one."""
     async with store.open() as cases:
         await fill_cases(cases, map(a_short_case, range(1, size + 1)))
-        for start in range(1, size + 1, BATCH):
-            numbers = range(start, min(start + BATCH, size + 1))
-            await store.append([a_long_message(an_id("case", 1), number) for number in numbers])
+        await fill_messages(cases, [a_long_message(an_id("case", 1), number) for number in range(1, size + 1)])
         yield cases
 
 
