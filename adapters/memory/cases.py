@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
+from operator import attrgetter
 from typing import cast
 
 from adapters.memory.checkpoints import InMemoryCheckpoints
@@ -24,6 +25,8 @@ from ports.paging import Page, check_page
 from ports.transfer import SupportsCaseTransfer, check_put
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
+_MANY_TIMES = 8
+"""So many times as many cases as are wanted are not sorted to find these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +168,7 @@ class InMemoryCaseRepository(InMemoryCheckpoints, SupportsCaseTransfer, CaseRepo
     async def list(self, filter: CaseFilter = ALL_CASES, *, limit: int = 50, offset: int = 0) -> Page[Case]:  # noqa: A002
         """See `CaseRepository`."""
         check_page(limit, offset)
-        cases = [row.case for row in self._transactions.view().cases.values() if _matches(row.case, filter)]
-        return _page(cases, limit, offset)
+        return _page([row.case for row in _selected(self._transactions.view(), filter)], limit, offset)
 
     async def delete(self, case_id: str) -> bool:
         """See `CaseRepository`."""
@@ -187,8 +189,8 @@ class InMemoryCaseRepository(InMemoryCheckpoints, SupportsCaseTransfer, CaseRepo
         tables = self._transactions.view()
         found = [
             (-sum(term in row.title for term in terms), *_recency(row.case), row.case)
-            for row in tables.cases.values()
-            if _matches(row.case, filter) and _has_all(terms, row, tables)
+            for row in _selected(tables, filter)
+            if _has_all(terms, row, tables)
         ]
         first = nsmallest(offset + limit, found)
         return Page(tuple(case for *_, case in first[offset:]), len(found))
@@ -256,10 +258,8 @@ class InMemoryCaseRepository(InMemoryCheckpoints, SupportsCaseTransfer, CaseRepo
         check_storable(session_id)
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
-        cases = [
-            row.case for row in self._transactions.view().cases.values() if row.case.opened_in_session == session_id
-        ]
-        return _page(cases, limit, offset)
+        rows = self._transactions.view().cases.values()
+        return _page([row.case for row in rows if row.case.opened_in_session == session_id], limit, offset)
 
     def begin_transaction(self) -> AbstractAsyncContextManager[None]:
         """See `CaseRepository`."""
@@ -323,12 +323,14 @@ def _fresh_lines(lines: Sequence[_Line], tables: _Tables) -> dict[str, list[_Lin
     return fresh
 
 
-def _matches(case: Case, wanted: CaseFilter) -> bool:
-    return (
-        (wanted.user_id is None or case.user_id == wanted.user_id)
-        and (wanted.organization_id is None or case.organization_id == wanted.organization_id)
-        and (wanted.status is None or case.status is wanted.status)
-    )
+def _selected(tables: _Tables, wanted: CaseFilter) -> Collection[_Row]:
+    rows = tables.cases.values()
+    given = {field.name: value for field in fields(wanted) if (value := getattr(wanted, field.name)) is not None}
+    if not given:
+        return rows
+    of, values = attrgetter(*given), tuple(given.values())
+    same = values if len(values) > 1 else values[0]
+    return [row for row in rows if of(row.case) == same]
 
 
 def _has_all(terms: Sequence[str], row: _Row, tables: _Tables) -> bool:
@@ -347,5 +349,12 @@ def _recency(case: Case) -> tuple[timedelta, str]:
     return _LATEST - case.last_activity_at, case.case_id
 
 
-def _page(cases: Sequence[Case], limit: int, offset: int) -> Page[Case]:
-    return Page(tuple(nsmallest(offset + limit, cases, key=_recency)[offset:]), len(cases))
+def _page(cases: list[Case], limit: int, offset: int) -> Page[Case]:
+    total, wanted = len(cases), offset + limit
+    if total < _MANY_TIMES * wanted:
+        # Sorting by one attribute and then by the other is quicker than by pairs.
+        cases.sort(key=attrgetter("case_id"))
+        cases.sort(key=attrgetter("last_activity_at"), reverse=True)
+    else:
+        cases = nsmallest(wanted, cases, key=_recency)
+    return Page(tuple(cases[offset:wanted]), total)

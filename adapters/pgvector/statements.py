@@ -84,13 +84,6 @@ class Statements:
         condition = to_sql(where, parameters)
         return _bound(f"SELECT count(*) FROM {self._collection.table} WHERE {condition}", parameters)
 
-    def passing(self, where: Filter | None, limit: int) -> Bound:
-        """How many records pass; no more than ``limit`` are counted."""
-        parameters = Parameters()
-        condition = to_sql(where, parameters)
-        passing = f"SELECT FROM {self._collection.table} WHERE {condition} LIMIT {limit}"
-        return _bound(f"SELECT count(*) FROM ({passing}) AS passing", parameters)
-
     def compare_all(self, vector: object, limit: int, where: Filter | None) -> Bound:
         """The nearest records of all that pass."""
         parameters = Parameters()
@@ -105,8 +98,9 @@ class Statements:
             parameters,
         )
 
-    def walk_index(self, vector: object, limit: int, where: Filter | None) -> Bound:
-        """The nearest records that a walk through the index finds; those that pass are taken until there are enough.
+    def search(self, vector: object, limit: int, where: Filter | None) -> Bound:
+        """The nearest records: of all that pass if these are few, else those that a walk through the index finds, which
+        the column ``walked`` says.
 
         The settings of the walk hold for this statement alone, so they work behind a pooler, too. PostgreSQL evaluates
         them before the walk begins, because without them there is no row. ``relaxed_order`` gives back what
@@ -116,7 +110,7 @@ class Statements:
         parameters = Parameters()
         query = parameters.bind(vector)
         condition = to_sql(where, parameters)
-        indexed = self._collection.indexed
+        table, indexed = self._collection.table, self._collection.indexed
         settings = {
             "hnsw.ef_search": max(_WIDTH, min(limit, _MAX_WIDTH)),
             "hnsw.iterative_scan": "relaxed_order",
@@ -124,15 +118,26 @@ class Statements:
             "hnsw.scan_mem_multiplier": 8,
         }
         chosen = " || ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-        # OFFSET 0 keeps the condition out of the walk, and COALESCE its estimate: were it taken to be selective, all
-        # records would be read and sorted instead.
+        # Of the two parts, the number decides before its first row which one is run. OFFSET 0 keeps the condition out
+        # of the walk, and COALESCE its estimate: were it taken to be selective, all records would be read and sorted
+        # instead.
         return _bound(
             f"""
-            SELECT {_COLUMNS} FROM (
-                SELECT * FROM {self._collection.table} WHERE (SELECT {chosen}) IS NOT NULL
-                ORDER BY {indexed("embedding")} <=> {indexed(f"{query}::vector")} OFFSET 0
-            ) AS near
-            WHERE coalesce({condition}, false) LIMIT {limit}
+            WITH passing AS MATERIALIZED (
+                SELECT count(*) AS number FROM (SELECT FROM {table} WHERE {condition} LIMIT {EXACT_ROWS + 1}) AS first
+            )
+            (
+                SELECT {_COLUMNS}, true AS walked FROM (
+                    SELECT * FROM {table}
+                    WHERE (SELECT number FROM passing) > {EXACT_ROWS} AND (SELECT {chosen}) IS NOT NULL
+                    ORDER BY {indexed("embedding")} <=> {indexed(f"{query}::vector")} OFFSET 0
+                ) AS near
+                WHERE coalesce({condition}, false) LIMIT {limit}
+            ) UNION ALL (
+                SELECT {_COLUMNS}, false AS walked FROM {table}
+                WHERE (SELECT number FROM passing) <= {EXACT_ROWS} AND {condition}
+                ORDER BY (embedding <=> {query}) + 0, id LIMIT {limit}
+            )
             """,
             parameters,
         )

@@ -15,7 +15,6 @@ from adapters.pgvector.collection import Collection, find_space, prepare
 from adapters.pgvector.encoding import metadata_from_json, metadata_to_json, register_vectors
 from adapters.pgvector.integrity import find_problems
 from adapters.pgvector.statements import (
-    EXACT_ROWS,
     READ_CHECKPOINT,
     REMOVE_CHECKPOINT,
     WRITE_CHECKPOINT,
@@ -130,10 +129,9 @@ class PgVectorStore(
         """See `VectorStore`."""
         check_query(query_embedding, self.space.dimension, n_results)
         vector = _encode(query_embedding)
-        use_index = self._collection.embedding_index is not None and await self._many_pass(where)
         hits: list[VectorHit] = []
         for margin in MARGINS:
-            rows = await self._candidates(vector, n_results + margin, where, use_index=use_index)
+            rows = await self._candidates(vector, n_results + margin, where)
             if len(rows) * self.space.dimension <= _INLINE_DISTANCES:
                 hits = _nearest(query_embedding, rows)
             else:
@@ -250,17 +248,11 @@ class PgVectorStore(
         if rows:
             _ = await self._database.write(self._statements.add, _columns(rows))
 
-    async def _many_pass(self, where: Filter | None) -> bool:
-        ((count,),) = await self._database.read(*self._statements.passing(where, EXACT_ROWS + 1))
-        return int(count) > EXACT_ROWS
-
-    async def _candidates(
-        self, vector: PgVector, limit: int, where: Filter | None, *, use_index: bool
-    ) -> list[asyncpg.Record]:
-        if use_index:
-            rows = await self._database.read(*self._statements.walk_index(vector, limit, where))
-            # More records pass than that; where the walk has found less, it has ended too early.
-            if len(rows) == limit:
+    async def _candidates(self, vector: PgVector, limit: int, where: Filter | None) -> list[asyncpg.Record]:
+        if self._collection.embedding_index is not None:
+            rows = await self._database.read(*self._statements.search(vector, limit, where))
+            # More records pass than that; where a walk has found less, it has ended too early.
+            if len(rows) == limit or (rows and not rows[0]["walked"]):
                 return rows
         return await self._database.read(*self._statements.compare_all(vector, limit, where))
 

@@ -16,7 +16,7 @@ from benchmarks.surroundings import Surroundings
 from domain.case import Case
 from tests.builders import a_case
 
-AT_ONCE = 200
+AT_ONCE = 1_000
 LIMIT = 0.2
 """At once has to be five times as fast."""
 

@@ -18,6 +18,7 @@ class Load:
     rate: float
     middle: float
     last_percent: float
+    longest: float
 
 
 class _Connection(asyncio.Protocol):
@@ -88,7 +89,8 @@ async def load(
         for client in range(clients):
             group.create_task(work(client))
     waited.sort()
-    return Load(clients, len(waited) / seconds, waited[len(waited) // 2], waited[int(len(waited) * 0.99)])
+    middle, last_percent = waited[len(waited) // 2], waited[int(len(waited) * 0.99)]
+    return Load(clients, len(waited) / seconds, middle, last_percent, waited[-1])
 
 
 def http(method: str, path: str, headers: dict[str, str], body: bytes = b"") -> bytes:

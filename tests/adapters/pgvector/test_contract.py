@@ -3,7 +3,7 @@
 import pytest
 import pytest_asyncio
 
-from adapters.pgvector import vectors
+from adapters.pgvector import statements
 from adapters.pgvector.vectors import PgVectorStore
 from tests.adapters.pgvector.conftest import Open
 from tests.contract.vector_store import Reopen, VectorStoreContractTests
@@ -40,4 +40,4 @@ class TestPgVectorIndex(TestPgVectorStore):
     @pytest.fixture(autouse=True)
     def ask_the_index(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Even one record is many."""
-        monkeypatch.setattr(vectors, "EXACT_ROWS", 0)
+        monkeypatch.setattr(statements, "EXACT_ROWS", 0)
