@@ -6,6 +6,7 @@ there and checked against the scopes of the reader before it leaves.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
@@ -233,6 +234,8 @@ class KnowledgeService:
         question = normalise_text(query[:MAX_QUERY]).strip()
         if not question:
             return SearchResult(())
+        # In memory nothing of this waits for anything, and it takes milliseconds: others have their turn before it.
+        await asyncio.sleep(0)
         asked = tuple(dict.fromkeys(terms(question)))
         text_hits = await self._documents.search(asked, scopes, document_types=document_types, limit=CANDIDATES)
         near: list[NearChunk] = []

@@ -26,7 +26,7 @@ SMOKE = Plan(Effort(rounds=25, block=0.004), sizes=(100, 1_000, 10_000))
 async def publish(ports: Sequence[str], parts: Sequence[str], adapters: Sequence[str], plan: Plan) -> int:
     """Measure and write the pages; with only some of the ``adapters`` nothing is written."""
     environment = Environment.here()
-    with Surroundings() as surroundings:
+    with Surroundings(apart=True) as surroundings:
         for port in ports:
             for part in parts:
                 results = []
@@ -43,7 +43,7 @@ async def publish(ports: Sequence[str], parts: Sequence[str], adapters: Sequence
 
 async def smoke() -> int:
     """Look for gross regressions."""
-    with Surroundings(cases=60, vectors=500) as surroundings:
+    with Surroundings(cases=60, vectors=500, apart=True) as surroundings:
         problems = await find_regressions(suites.smoke(), SMOKE, surroundings)
     print(*(f"Regression: {problem}" for problem in problems), sep="\n")
     return 1 if problems else 0

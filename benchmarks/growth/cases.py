@@ -29,7 +29,7 @@ LIMITS: Mapping[str, float] = {
     "save": FLAT,
     "add_message": FLAT,
     "get_messages, last page": FLAT,
-    "list, first page": FLAT,
+    "list, first page of a user": FLAT,
     "find_by_session": FLAT,
     "search": GENTLE,
 }

@@ -391,6 +391,17 @@ class TestStarterDocuments:
         assert (await world.knowledge.import_documents(ADMIN, GLOBAL, [self.SOURCE])).added == 1
 
 
+async def test_a_search_in_memory_lets_others_have_their_turn(world: World) -> None:
+    """However much of it is known already: a loop of questions must not stop everybody else."""
+    await world.add(ADMIN, GLOBAL)
+    world.knowledge = world.service()
+    await world.knowledge.search(ADA, QUESTION)
+    others = asyncio.Event()
+    asyncio.get_running_loop().call_soon(others.set)
+    await world.knowledge.search(ADA, QUESTION)
+    assert others.is_set()
+
+
 class TestCache:
     async def test_a_question_is_embedded_once_within_the_time_to_live(self, world: World) -> None:
         await world.add(ADMIN, GLOBAL)
