@@ -114,14 +114,14 @@ class ConnectionPool:
         """
         if self._closed:
             raise StorageUnavailable(f"{self._options.where} is closed")
-        if self._warm and self._is_fresh(*self._warm[-1]):
+        if self._warm and _is_fresh(*self._warm[-1]):
             return self._warm.pop()[0]
         self._waiting += 1
         try:
             async with asyncio.timeout(self._options.acquire_timeout):
                 while True:
                     connection, used_at = self._warm.pop() if self._warm else await self._from_driver()
-                    if self._is_fresh(connection, used_at) or await self._answers(connection):
+                    if _is_fresh(connection, used_at) or await self._answers(connection):
                         return connection
         except TimeoutError as error:
             if self.checked_out < self._pool.get_max_size():
@@ -171,9 +171,6 @@ class ConnectionPool:
         connection = await self._pool.acquire()
         return connection, connection.used_at  # type: ignore[attr-defined]
 
-    def _is_fresh(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record], used_at: float) -> bool:
-        return monotonic() - used_at < _FRESH_SECONDS and not is_gone(connection)
-
     async def _answers(self, connection: asyncpg.pool.PoolConnectionProxy[asyncpg.Record]) -> bool:
         """True if the connection is alive; else it goes, and so do all others before their next use."""
         try:
@@ -193,6 +190,10 @@ class ConnectionPool:
             f"all {self._pool.get_max_size()} connections to {self._options.where} were in use for "
             f"{self._options.acquire_timeout:g} s; repeat later, or raise DB_POOL_SIZE or DB_MAX_OVERFLOW"
         )
+
+
+def _is_fresh(connection: Connection, used_at: float) -> bool:
+    return monotonic() - used_at < _FRESH_SECONDS and not is_gone(connection)
 
 
 def is_gone(connection: Connection) -> bool:

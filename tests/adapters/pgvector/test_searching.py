@@ -103,6 +103,18 @@ async def test_the_index_is_asked(large: PgVectorStore) -> None:
         assert "One-Time Filter" in plan, plan
 
 
+async def test_only_one_way_is_gone(large: PgVectorStore) -> None:
+    """The number of records that pass decides before the first one is looked at."""
+    for condition, walked in (({"owner": "small"}, False), ({"owner": "others"}, False), (None, True)):
+        where = parse_filter(condition) if condition else None
+        sql, values = large._statements.search(vectors._encode(a_vector(1.0)), 42, where)
+        rows = await large._database.read(Sql(f"EXPLAIN (ANALYZE, COSTS OFF) {sql.text}", sql.names), values)
+        (walk,) = [row[0] for row in rows if "Index Scan using ix_vectors_large_embedding" in row[0]]
+        (sort,) = [row[0] for row in rows if row[0].strip().startswith("->  Sort")]
+        assert ("never executed" in walk) is not walked, walk
+        assert ("rows=0" in sort) is walked, sort
+
+
 @pytest.mark.quirk(
     "pgvector", "an HNSW index finds first and filters then: with a filter it gives too few records, or none"
 )

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -98,6 +99,31 @@ async def test_pool_grows_and_shrinks(small: PostgresDatabase) -> None:
 async def test_pool_keeps_no_more_than_it_needs(small: PostgresDatabase) -> None:
     """Calls one after the other use one connection."""
     assert len({await backend(small) for _ in range(20)}) == 1
+
+
+async def test_connection_at_rest_is_kept_aside(small: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes through the driver's pool once in a while only, or when its operation did not end well."""
+    await backend(small)
+    given_back = 0
+    release = small._pool._pool.release
+
+    async def count(*arguments: Any, **options: Any) -> None:
+        nonlocal given_back
+        given_back += 1
+        await release(*arguments, **options)
+
+    monkeypatch.setattr(type(small._pool._pool), "release", lambda _, *given, **options: count(*given, **options))
+    for _ in range(20):
+        await backend(small)
+    async with small.transaction():
+        await backend(small)
+    assert given_back == 0
+    with pytest.raises(InvalidInput):
+        await small.read(Sql("SELECT 1 / 0"))
+    assert given_back == 1
+    monkeypatch.setattr(pool, "_PASSED_ON", 1)
+    await backend(small)
+    assert given_back == 2
 
 
 async def test_dead_connection_is_replaced(small: PostgresDatabase, monkeypatch: pytest.MonkeyPatch) -> None:
