@@ -15,6 +15,8 @@ from domain.filter import And, Comparison, Filter, Metadata, Operator, Or, match
 
 MARGIN = 32
 """How many more candidates are compared exactly than wanted: the first comparison is made with 32-bit floats."""
+NOISE = 5e-5
+"""More than the errors of two 32-bit distances."""
 
 Found: TypeAlias = tuple[str, str, Metadata, float]
 """Id, document, metadata and distance."""
@@ -105,7 +107,7 @@ class Catalogue:
             candidates = wanted + MARGIN
             if len(rows) > candidates:
                 # What is as near as the last one, but for the error of 32-bit floats, may be nearer.
-                last = np.partition(cosine, len(rows) - candidates)[len(rows) - candidates] - 1e-5
+                last = np.partition(cosine, len(rows) - candidates)[len(rows) - candidates] - NOISE
                 rows = rows[cosine >= last]
             exact = distances(self._vectors[rows], vector)
             ids = [self._ids[row] for row in rows]

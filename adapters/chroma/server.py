@@ -35,9 +35,9 @@ from ports.vectors import (
     check_update,
 )
 
-WRITE_COMPONENTS = 25_600
-"""So many components are written at once: the index takes up to two seconds for them, if their vectors are equal."""
-INLINE = 25_000
+WRITE_COMPONENTS = 38_400
+"""So many components are written at once: the index takes up to 1.4 seconds for them, if their vectors are equal."""
+INLINE = 50_000
 """Up to so many components are checked at once, in a few milliseconds; more of them in a thread."""
 
 
@@ -148,7 +148,7 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
                 # The number that Chroma gives is that of the ids which it was sent.
                 known = await self._reader.ids(among=batch)
                 if known:
-                    await self._client.write("delete", to_body(known))
+                    await self._delete(known)
                 deleted += len(known)
         return deleted
 
@@ -238,6 +238,12 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
         """See `Closeable`."""
         await self._client.aclose()
         await self._checkpoints.aclose()
+
+    async def _delete(self, ids: Sequence[str]) -> None:
+        try:
+            await self._client.write("delete", to_body(ids))
+        finally:
+            self._reader.count_again()
 
     async def _write(
         self,

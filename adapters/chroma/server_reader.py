@@ -7,6 +7,7 @@ from heapq import nsmallest
 from typing import Any, TypeVar
 
 import numpy as np
+from cachetools import TTLCache
 from numpy.typing import NDArray
 
 from adapters.chroma.exact import distances
@@ -22,11 +23,19 @@ larger. It misses records after some histories, see docs/adr/0006.
 """
 MARGIN = 32
 """How many more candidates are taken than wanted: some may be as near as the last one, or be deleted meanwhile."""
+NARROW_MARGIN = 3
+"""How many more are taken at first: each costs the server time."""
 SPARE = 3
 """How many times as many candidates are taken from among all records, if they have to pass a filter."""
-NOISE = 1e-5
-"""The distances of the index are computed with 32 bits. Which of two is smaller is certain where they differ by more;
-only for those that do not, the vectors are fetched.
+MEMORY_SECONDS = 10.0
+"""How long a collection that was large is taken for large without being counted, and a filter that let few records pass
+for one that does.
+"""
+MEMORY_FILTERS = 1_000
+"""Of so many filters that is known."""
+NOISE, NOISE_OF_A_COMPONENT = 1e-6, 1e-8
+"""The distances of the index are computed with 32 bits; measured errors are up to 3e-7, and 3e-9 for each component.
+Which of two is smaller is certain where they differ by more; only for those that do not, the vectors are fetched.
 """
 PAGE_COMPONENTS = 50_000
 """So many components are fetched at once: more would take too long to decode, even in a thread."""
@@ -47,22 +56,25 @@ class ChromaServerReader:
         self._page = max(1, min(PAGE_RECORDS, PAGE_COMPONENTS // dimension))
         self.bound = EXACT_COMPONENTS // dimension
         """Up to so many records are compared one by one."""
+        self._noise = NOISE + NOISE_OF_A_COMPONENT * dimension
+        self._few: TTLCache[Filter | None, bool] = TTLCache(MEMORY_FILTERS, MEMORY_SECONDS)
 
     async def nearest(self, vector: _Floats, wanted: int, where: Filter | None) -> tuple[VectorHit, ...]:
         """The nearest records that pass ``where``."""
-        if await self.total() > self.bound:
-            # For a filter Chroma looks at every record. Where many pass, enough of the nearest do.
-            hits = await self.by_index(vector, wanted, {}, where, SPARE * wanted if where else 0)
+        native = None if where is None else necessary(where)
+        if await self._is_large():
+            if where is None:
+                hits = await self.by_index(vector, wanted, {}, None)
+            else:
+                hits = await self._among_the_nearest(vector, wanted, where)
+            if len(hits) < wanted and native:
+                hits = await self.by_index(vector, wanted, {"where": native}, where)
             if len(hits) >= wanted:
                 return hits
-        native = None if where is None else necessary(where)
+        # All are compared, because they are few, or too few of those that Chroma lets pass do pass, or the index misses
+        # some.
         ids = await self.ids(native)
         if where is not None and len(ids) > self.bound:
-            if native:
-                hits = await self.by_index(vector, wanted, {"where": native}, where)
-                if len(hits) >= wanted:
-                    return hits
-            # Too many of those that Chroma lets pass do not pass, or the index misses some.
             ids = [record_id async for record_id in self.passing(ids, where)]
             if len(ids) > self.bound:
                 hits = await self.by_index(vector, wanted, {"ids": ids}, where)
@@ -70,17 +82,29 @@ class ChromaServerReader:
                     return hits
         return await self.by_comparison(vector, wanted, ids, where)
 
+    async def _among_the_nearest(self, vector: _Floats, wanted: int, where: Filter) -> tuple[VectorHit, ...]:
+        """Those of the nearest records that pass, perhaps too few; none if that is to be expected.
+
+        For a filter Chroma looks at every record that passes. Where many do, enough of the nearest ones do.
+        """
+        if self._few.get(where):
+            return ()
+        hits = await self.by_index(vector, wanted, {}, where, SPARE * wanted)
+        if len(hits) < wanted:
+            self._few[where] = True
+        return hits
+
     async def by_index(
         self, vector: _Floats, wanted: int, among: Mapping[str, Any], where: Filter | None, spare: int = 0
     ) -> tuple[VectorHit, ...]:
         """The nearest by the index, ``among`` those of a filter or of some ids; perhaps too few. ``spare`` more
         are taken because not all may pass.
         """
-        parts = ("documents", "metadatas", "distances")
-        body = {"query_embeddings": [vector.tolist()], "n_results": wanted + spare + MARGIN, "include": parts, **among}
-        found = await self._client.read("query", body, from_answer)
-        rows = [row for row in range(len(found.ids)) if where is None or matches(where, found.metadata(row))]
-        close = _too_close([found.distances[row] for row in rows], wanted)
+        few = wanted + spare + NARROW_MARGIN
+        found, rows = await self._ask_index(vector, few, among, where)
+        if len(found.ids) == few and _goes_on([found.distances[row] for row in rows], wanted, self._noise):
+            found, rows = await self._ask_index(vector, wanted + spare + MARGIN, among, where)
+        close = _too_close([found.distances[row] for row in rows], wanted, self._noise)
         hits = [
             VectorHit(found.ids[row], found.document(row), found.metadata(row), found.distances[row])
             for place, row in enumerate(rows)
@@ -88,6 +112,15 @@ class ChromaServerReader:
         ]
         exact = await self._hits(vector, len(close), [found.ids[rows[place]] for place in sorted(close)], where)
         return _first((*hits, *exact), wanted)
+
+    async def _ask_index(
+        self, vector: _Floats, number: int, among: Mapping[str, Any], where: Filter | None
+    ) -> tuple[Found, list[int]]:
+        """The nearest by the index, and which of them pass."""
+        parts = ("documents", "metadatas", "distances")
+        body = {"query_embeddings": [vector.tolist()], "n_results": number, "include": parts, **among}
+        found = await self._client.read("query", body, from_answer)
+        return found, [row for row in range(len(found.ids)) if where is None or matches(where, found.metadata(row))]
 
     async def by_comparison(
         self, vector: _Floats, wanted: int, ids: Sequence[str], where: Filter | None
@@ -132,6 +165,18 @@ class ChromaServerReader:
         """How many records there are."""
         return await self._client.read("count", decode=int)
 
+    async def _is_large(self) -> bool:
+        if self._few.get(None) is False:
+            return True
+        if await self.total() <= self.bound:
+            return False
+        self._few[None] = False
+        return True
+
+    def count_again(self) -> None:
+        """The collection may be small now."""
+        self._few.clear()
+
     async def ids(self, where: Mapping[str, Any] | None = None, among: Sequence[str] | None = None) -> list[str]:
         """The ids of all records, or of those that Chroma lets pass, or that exist ``among`` some."""
         given = {"where": where, "ids": among}
@@ -151,13 +196,19 @@ def _first(hits: Iterable[VectorHit], wanted: int) -> tuple[VectorHit, ...]:
     return tuple(nsmallest(wanted, hits, key=lambda hit: (hit.distance, hit.id)))
 
 
-def _too_close(found: Sequence[float], wanted: int) -> set[int]:
+def _goes_on(found: Sequence[float], wanted: int, noise: float) -> bool:
+    """Whether one that follows on ``found``, which is in order, may be as near as the last one wanted."""
+    gaps = (found[place] - found[place - 1] for place in range(wanted, len(found)))
+    return len(found) >= wanted and all(gap <= noise for gap in gaps)
+
+
+def _too_close(found: Sequence[float], wanted: int, noise: float) -> set[int]:
     """The positions, among those that decide which are the first ``wanted``, whose distance the index cannot tell apart
     from a neighbour's; ``found`` is in order.
     """
     close: set[int] = set()
     for place in range(1, len(found)):
-        if found[place] - found[place - 1] <= NOISE:
+        if found[place] - found[place - 1] <= noise:
             close |= {place - 1, place}
         elif place >= wanted:
             break

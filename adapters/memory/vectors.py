@@ -28,6 +28,8 @@ from ports.vectors import (
     fill_in,
 )
 
+_NOISE = 5e-5
+"""More than the errors of two 32-bit distances."""
 _INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
@@ -208,7 +210,7 @@ def _nearest(
     rough = 1.0 - matrix @ direction.astype(np.float32)
     last = min(wanted, len(records)) - 1
     # 32-bit distances select, with a margin for their error; exact ones decide the order, equal ones by id.
-    candidates = np.flatnonzero(rough <= np.partition(rough, last)[last] + 1e-5).tolist()
+    candidates = np.flatnonzero(rough <= np.partition(rough, last)[last] + _NOISE).tolist()
     rows = np.asarray([records[row].embedding for row in candidates], dtype=np.float64)
     exact = np.clip(1.0 - rows @ direction / np.linalg.norm(rows, axis=1), 0.0, 2.0).round(9).tolist()
     near = sorted((distance, records[row].id, row) for distance, row in zip(exact, candidates, strict=True))

@@ -103,9 +103,14 @@ class Collection:
         """The index that serves searches; None if there is none for so many dimensions."""
         return f'"ix_vectors_{self.name}_embedding"' if self.space.dimension <= _MAX_INDEXED_HALVES else None
 
+    @property
+    def is_indexed_whole(self) -> bool:
+        """Whether the index holds the vectors as they are."""
+        return self.space.dimension <= _MAX_INDEXED
+
     def indexed(self, vector: str) -> str:
         """What of a vector, given as SQL, the index holds."""
-        if self.space.dimension <= _MAX_INDEXED:
+        if self.is_indexed_whole:
             return vector
         # Of length 1, because halves end at 65,504.
         return f"l2_normalize({vector})::halfvec({self.space.dimension})"
@@ -114,7 +119,7 @@ class Collection:
         """The statements that make the indexes, by name."""
         definitions = {self.metadata_index: _METADATA_INDEX.format(index=self.metadata_index, table=self.table)}
         if self.embedding_index is not None:
-            operators = "vector_cosine_ops" if self.space.dimension <= _MAX_INDEXED else "halfvec_cosine_ops"
+            operators = "vector_cosine_ops" if self.is_indexed_whole else "halfvec_cosine_ops"
             definitions[self.embedding_index] = _EMBEDDING_INDEX.format(
                 index=self.embedding_index, table=self.table, indexed=self.indexed("embedding"), operators=operators
             )

@@ -23,7 +23,9 @@ WRITE_CHECKPOINT = Sql(
 REMOVE_CHECKPOINT = Sql("DELETE FROM vector_checkpoints WHERE collection = $1 AND name = $2", ("collection", "name"))
 
 _WIDTH = 100
-"""How many candidates a walk through the index keeps in view (``ef_search``); at least as many as are asked for."""
+"""How many candidates a walk through the index keeps in view (``ef_search``); more than are asked for."""
+_BEYOND = 32
+"""How many more."""
 _MAX_WIDTH = 1_000
 
 _STEPS = 20_000
@@ -88,59 +90,64 @@ class Statements:
         """The nearest records of all that pass."""
         parameters = Parameters()
         query = parameters.bind(vector)
+        return _bound(self._comparison(query, limit, to_sql(where, parameters)), parameters)
+
+    def walk(self, vector: object, limit: int, where: Filter | None) -> Bound:
+        """The nearest records that a walk through the index finds, about in that order, perhaps too few."""
+        parameters = Parameters()
+        query = parameters.bind(vector)
+        return _bound(self._walk(query, limit, to_sql(where, parameters)), parameters)
+
+    def search(self, vector: object, limit: int, where: Filter | None) -> Bound:
+        """`compare_all` if few records pass, else `walk`, which the column ``walked`` says."""
+        parameters = Parameters()
+        query = parameters.bind(vector)
         condition = to_sql(where, parameters)
-        # No index is made for a sum, so none is used.
+        # Of the two parts, the number decides before its first row which one is run.
+        number = "(SELECT number FROM passing)"
+        walk = self._walk(query, limit, condition, ", true AS walked", f"{number} > {EXACT_ROWS} AND")
+        comparison = self._comparison(query, limit, condition, ", false AS walked", f"{number} <= {EXACT_ROWS} AND")
         return _bound(
             f"""
-            SELECT {_COLUMNS} FROM {self._collection.table} WHERE {condition}
-            ORDER BY (embedding <=> {query}) + 0, id LIMIT {limit}
+            WITH passing AS MATERIALIZED (
+                SELECT count(*) AS number
+                FROM (SELECT FROM {self._collection.table} WHERE {condition} LIMIT {EXACT_ROWS + 1}) AS first
+            )
+            ({walk}) UNION ALL ({comparison})
             """,
             parameters,
         )
 
-    def search(self, vector: object, limit: int, where: Filter | None) -> Bound:
-        """The nearest records: of all that pass if these are few, else those that a walk through the index finds, which
-        the column ``walked`` says.
+    def _comparison(self, query: str, limit: int, condition: str, more: str = "", only_if: str = "") -> str:
+        # No index is made for a sum, so none is used.
+        return f"""
+            SELECT {_COLUMNS}{more} FROM {self._collection.table} WHERE {only_if} {condition}
+            ORDER BY (embedding <=> {query}) + 0, id LIMIT {limit}
+            """
 
-        The settings of the walk hold for this statement alone, so they work behind a pooler, too. PostgreSQL evaluates
-        them before the walk begins, because without them there is no row. ``relaxed_order`` gives back what
+    def _walk(self, query: str, limit: int, condition: str, more: str = "", only_if: str = "") -> str:
+        """The settings of the walk hold for this statement alone, so they work behind a pooler, too. PostgreSQL
+        evaluates them before the walk begins, because without them there is no row. ``relaxed_order`` gives back what
         ``strict_order`` drops: a record that is found late, but nearer than the ones before. The order is decided by
         who asks.
         """
-        parameters = Parameters()
-        query = parameters.bind(vector)
-        condition = to_sql(where, parameters)
-        table, indexed = self._collection.table, self._collection.indexed
+        indexed = self._collection.indexed
         settings = {
-            "hnsw.ef_search": max(_WIDTH, min(limit, _MAX_WIDTH)),
+            "hnsw.ef_search": max(_WIDTH, min(limit + _BEYOND, _MAX_WIDTH)),
             "hnsw.iterative_scan": "relaxed_order",
             "hnsw.max_scan_tuples": _STEPS,
             "hnsw.scan_mem_multiplier": 8,
         }
         chosen = " || ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
-        # Of the two parts, the number decides before its first row which one is run. OFFSET 0 keeps the condition out
-        # of the walk, and COALESCE its estimate: were it taken to be selective, all records would be read and sorted
-        # instead.
-        return _bound(
-            f"""
-            WITH passing AS MATERIALIZED (
-                SELECT count(*) AS number FROM (SELECT FROM {table} WHERE {condition} LIMIT {EXACT_ROWS + 1}) AS first
-            )
-            (
-                SELECT {_COLUMNS}, true AS walked FROM (
-                    SELECT * FROM {table}
-                    WHERE (SELECT number FROM passing) > {EXACT_ROWS} AND (SELECT {chosen}) IS NOT NULL
-                    ORDER BY {indexed("embedding")} <=> {indexed(f"{query}::vector")} OFFSET 0
-                ) AS near
-                WHERE coalesce({condition}, false) LIMIT {limit}
-            ) UNION ALL (
-                SELECT {_COLUMNS}, false AS walked FROM {table}
-                WHERE (SELECT number FROM passing) <= {EXACT_ROWS} AND {condition}
-                ORDER BY (embedding <=> {query}) + 0, id LIMIT {limit}
-            )
-            """,
-            parameters,
-        )
+        # OFFSET 0 keeps the condition out of the walk, and COALESCE its estimate: were it taken to be selective, all
+        # records would be read and sorted instead.
+        return f"""
+            SELECT {_COLUMNS}{more} FROM (
+                SELECT * FROM {self._collection.table} WHERE {only_if} (SELECT {chosen}) IS NOT NULL
+                ORDER BY {indexed("embedding")} <=> {indexed(f"{query}::vector")} OFFSET 0
+            ) AS near
+            WHERE coalesce({condition}, false) LIMIT {limit}
+            """
 
 
 def _bound(text: str, parameters: Parameters) -> Bound:

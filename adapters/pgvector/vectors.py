@@ -9,6 +9,7 @@ from functools import partial
 
 import asyncpg
 import numpy as np
+from cachetools import TTLCache
 from pgvector import Vector as PgVector
 
 from adapters.pgvector.collection import Collection, find_space, prepare
@@ -42,10 +43,14 @@ from ports.vectors import (
 
 BATCH = 100
 """Records that are written by one statement."""
-MARGINS = (32, 1000)
+MARGINS = (3, 32, 1000)
 """How many more candidates are taken than wanted: some may be as near as the last one. If all are, even more."""
-_TOLERANCE = 1e-5
-"""The error of the server's 32-bit distances."""
+MEMORY_SECONDS = 10.0
+"""How long it is taken for known whether few records pass a filter, without counting them."""
+MEMORY_FILTERS = 1_000
+"""Of so many filters that is known."""
+_TOLERANCE = 5e-5
+"""More than the error of the server's 32-bit distances."""
 _INLINE = 25_000
 """Up to so many components are converted at once, in a few milliseconds; more of them in a thread."""
 _INLINE_DISTANCES = 250_000
@@ -67,6 +72,7 @@ class PgVectorStore(
         self._database = database
         self._collection = collection
         self._statements = Statements(collection)
+        self._few: TTLCache[Filter | None, bool] = TTLCache(MEMORY_FILTERS, MEMORY_SECONDS)
 
     @classmethod
     async def open(cls, options: PostgresOptions, collection: str, space: EmbeddingSpace) -> PgVectorStore:
@@ -130,7 +136,7 @@ class PgVectorStore(
         check_query(query_embedding, self.space.dimension, n_results)
         vector = _encode(query_embedding)
         hits: list[VectorHit] = []
-        for margin in MARGINS:
+        for margin in self._margins(where):
             rows = await self._candidates(vector, n_results + margin, where)
             if len(rows) * self.space.dimension <= _INLINE_DISTANCES:
                 hits = _nearest(query_embedding, rows)
@@ -152,6 +158,7 @@ class PgVectorStore(
         """See `VectorStore`."""
         names = [normalise_text(record_id) for record_id in ids]
         ((count,),) = await self._database.write(self._statements.delete, {"ids": names})
+        self._few.clear()
         return int(count)
 
     async def update(
@@ -248,11 +255,19 @@ class PgVectorStore(
         if rows:
             _ = await self._database.write(self._statements.add, _columns(rows))
 
+    def _margins(self, where: Filter | None) -> tuple[int, ...]:
+        """A walk past records that do not pass, or along halves, gives the candidates in a rougher order."""
+        walks_roughly = where is not None or not self._collection.is_indexed_whole
+        return MARGINS[1:] if walks_roughly and not self._few.get(where) else MARGINS
+
     async def _candidates(self, vector: PgVector, limit: int, where: Filter | None) -> list[asyncpg.Record]:
-        if self._collection.embedding_index is not None:
-            rows = await self._database.read(*self._statements.search(vector, limit, where))
+        if self._collection.embedding_index is not None and not (few := self._few.get(where)):
+            statement = self._statements.search if few is None else self._statements.walk
+            rows = await self._database.read(*statement(vector, limit, where))
+            if few is None and rows:
+                few = self._few[where] = not rows[0]["walked"]
             # More records pass than that; where a walk has found less, it has ended too early.
-            if len(rows) == limit or (rows and not rows[0]["walked"]):
+            if few or len(rows) == limit:
                 return rows
         return await self._database.read(*self._statements.compare_all(vector, limit, where))
 

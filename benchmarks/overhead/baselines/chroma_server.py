@@ -15,7 +15,7 @@ import orjson
 
 from ports.vectors import VectorHit, VectorRecord
 
-INDEX = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200}
+INDEX = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200, "sync_threshold": 100}
 BATCH = 100
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 

@@ -1,6 +1,7 @@
 """Several processes on one collection of a Chroma server, what it belongs to, and its index."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -260,6 +261,41 @@ class TestLargeCollection:
         assert found >= 0.95 * 200
         assert await store.check_integrity() == []
 
+    async def test_what_is_known_is_not_asked_again(
+        self, open_on_server: OpenOnServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """For some seconds, the size is not counted, and a filter that lets few pass is left to Chroma at once."""
+        store = await open_on_server()
+        names = await put_matrix(store, clusters(seed=9, groups=10, size=20), [{"n": str(row)} for row in range(200)])
+        asked: list[str] = []
+        read = store._client.read
+
+        async def noted(operation: str, *arguments: Any, **named: Any) -> Any:
+            asked.append(operation)
+            return await read(operation, *arguments, **named)
+
+        monkeypatch.setattr(store._client, "read", noted)
+
+        async def operations(where: dict[str, Any] | None = None) -> list[str]:
+            asked.clear()
+            await store.query(a_vector(1.0, 0.2), 1, parse_filter(where) if where else None)
+            return [operation for operation in asked if operation != "get"]
+
+        assert await operations() == ["count", "query"]
+        assert await operations() == ["query"]
+        rare = {"n": "7"}
+        assert await operations(rare) == ["query", "query"]
+        assert await operations(rare) == ["query"]
+        await store.delete(names[:1])
+        assert await operations(rare) == ["count", "query", "query"]
+
+    async def test_more_are_equally_near_than_are_taken_at_first(self, open_on_server: OpenOnServer) -> None:
+        """The first ids are found all the same."""
+        store = await open_on_server()
+        await put(store, *(replace(a_record(number), embedding=a_vector(1.0)) for number in range(20)))
+        hits = await store.query(a_vector(1.0), 2)
+        assert ids(hits) == [a_record(number).id for number in range(2)]
+
     async def test_index_that_finds_too_little(
         self, open_on_server: OpenOnServer, monkeypatch: pytest.MonkeyPatch
     ) -> None:
@@ -289,7 +325,7 @@ async def test_batches_fit_the_dimension(open_on_server: OpenOnServer) -> None:
     """Wide vectors are written fewer at a time, so that no request takes too long, but at least one."""
     assert (await open_on_server())._batch == 100
     assert (await open_on_server(batch=7, collection="test-batches"))._batch == 7
-    for dimension, expected in ((384, 66), (1024, 25), (60_000, 1)):
+    for dimension, expected in ((384, 100), (1024, 37), (60_000, 1)):
         space = EmbeddingSpace("wide", dimension)
         store: ChromaServerVectorStore = await open_on_server(space, collection=f"test-wide-{dimension}")
         assert store._batch == expected

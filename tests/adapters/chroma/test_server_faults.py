@@ -2,9 +2,11 @@
 
 import asyncio
 import gc
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 
+import numpy as np
 import pytest
 import pytest_asyncio
 
@@ -144,6 +146,23 @@ async def test_loop_never_pauses(open_on_server: OpenOnServer) -> None:
         assert len(await store.scan(limit=200)) == 200
         assert await store.count(parse_filter({"row": {"$gte": 100}})) == 300
         assert await store.delete(names) == rows
+
+
+@pytest.mark.timed
+@pytest.mark.slow
+@pytest.mark.quirk(
+    "Chroma server", "the first write after the first question makes the index of all that was written before"
+)
+async def test_first_write_after_a_question_takes_no_longer(open_on_server: OpenOnServer) -> None:
+    """Of 990 random vectors, with a threshold of 1,000, it took 12 seconds, and the client gave up after 4.5."""
+    dimension, rows = 1024, 990
+    store = await open_on_server(EmbeddingSpace("random", dimension))
+    vectors = np.random.default_rng(1).normal(size=(rows, dimension)).astype(np.float32).tolist()
+    await store.add_documents(["text"] * rows, vectors, [{}] * rows, [f"row_{row:05}" for row in range(rows)])
+    assert len(await store._reader.by_index(np.asarray(vectors[0], dtype=np.float32), 10, {}, None)) == 10
+    began = time.perf_counter()
+    await store.add_documents(["text"], [[1.0] * dimension], [{}], ["another"])
+    assert time.perf_counter() - began < 3.0
 
 
 async def test_long_answers_are_decoded_in_threads(

@@ -115,6 +115,32 @@ async def test_only_one_way_is_gone(large: PgVectorStore) -> None:
         assert ("rows=0" in sort) is walked, sort
 
 
+async def test_what_is_known_is_not_counted_again(
+    large: PgVectorStore, matrix: Matrix, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For some seconds it is remembered whether few records pass, until some are deleted here."""
+    read = large._database.read
+    counted: list[bool] = []
+
+    async def noted(sql: Sql, *arguments: Any) -> Any:
+        counted.append("passing" in sql.text)
+        return await read(sql, *arguments)
+
+    monkeypatch.setattr(large._database, "read", noted)
+    large._few.clear()
+    for condition in (None, parse_filter({"owner": "small"}), parse_filter({"row": {"$gte": 1500}})):
+        found = []
+        for again in (False, True):
+            counted.clear()
+            found.append(await large.query(matrix[7].tolist(), 10, condition))
+            assert counted[0] is not again
+        assert found[0] == found[1]
+    await large.delete(["nobody"])
+    counted.clear()
+    await large.query(matrix[7].tolist(), 10)
+    assert counted[0]
+
+
 @pytest.mark.quirk(
     "pgvector", "an HNSW index finds first and filters then: with a filter it gives too few records, or none"
 )
