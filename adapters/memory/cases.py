@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from heapq import nsmallest
 from operator import attrgetter
-from typing import cast
+from typing import Any, cast
 
 from adapters.memory.checkpoints import InMemoryCheckpoints
 from adapters.memory.transactions import Layer, Transactions
@@ -25,6 +25,7 @@ from ports.paging import Page, check_page
 from ports.transfer import SupportsCaseTransfer, check_put
 
 _LATEST = datetime.max.replace(tzinfo=UTC)
+_OTHERS = tuple(field.name for field in fields(CaseFilter) if field.name != "user_id")
 _MANY_TIMES = 8
 """So many times as many cases as are wanted are not sorted to find these."""
 
@@ -46,6 +47,53 @@ class _Line:
     content: str
 
 
+class _Cases(dict[str, _Row]):
+    """The rows of all cases, with those of each user and of each session at hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of_user: dict[str, dict[str, _Row]] = {}
+        self._of_session: dict[str, dict[str, _Row]] = {}
+
+    def __setitem__(self, case_id: str, row: _Row) -> None:
+        """Keep the row."""
+        known = self.get(case_id)
+        if known and (known.case.user_id, known.case.opened_in_session) != (
+            row.case.user_id,
+            row.case.opened_in_session,
+        ):
+            self._forget(known.case)
+        super().__setitem__(case_id, row)
+        self._of_user.setdefault(row.case.user_id, {})[case_id] = row
+        if row.case.opened_in_session is not None:
+            self._of_session.setdefault(row.case.opened_in_session, {})[case_id] = row
+
+    def pop(self, case_id: str, default: Any = None) -> Any:
+        """Remove a row."""
+        if case_id in self:
+            self._forget(self[case_id].case)
+        return super().pop(case_id, default)
+
+    def of_user(self, user_id: str) -> Collection[_Row]:
+        """The rows of a user's cases."""
+        return self._of_user.get(user_id, {}).values()
+
+    def of_session(self, session_id: str) -> Collection[_Row]:
+        """The rows of the cases that were opened in a session."""
+        return self._of_session.get(session_id, {}).values()
+
+    def _forget(self, case: Case) -> None:
+        for group, key in zip((self._of_user, self._of_session), _place(case), strict=True):
+            if key is not None:
+                del group[key][case.case_id]
+                if not group[key]:
+                    del group[key]
+
+
+def _place(case: Case) -> tuple[str, str | None]:
+    return case.user_id, case.opened_in_session
+
+
 @dataclass(frozen=True, slots=True)
 class _Tables:
     """Messages stand under (case id, position), so an append touches nothing but itself and the row of the case."""
@@ -61,6 +109,18 @@ class _Tables:
     def apply(self) -> None:
         for layer in (self.cases, self.messages, self.case_of_message, self.checkpoints):
             cast("Layer[object, object]", layer).apply()
+
+    def of_user(self, user_id: str) -> Collection[_Row]:
+        """The rows of a user's cases; a transaction looks for them among all."""
+        if isinstance(self.cases, _Cases):
+            return self.cases.of_user(user_id)
+        return [row for row in self.cases.values() if row.case.user_id == user_id]
+
+    def of_session(self, session_id: str) -> Collection[_Row]:
+        """The same for a session."""
+        if isinstance(self.cases, _Cases):
+            return self.cases.of_session(session_id)
+        return [row for row in self.cases.values() if row.case.opened_in_session == session_id]
 
     def lines(self, case: Case, positions: Iterable[int] | None = None) -> Iterator[_Line]:
         places = range(case.message_count) if positions is None else positions
@@ -121,7 +181,7 @@ class InMemoryCaseRepository(InMemoryCheckpoints, SupportsCaseTransfer, CaseRepo
 
     def __init__(self) -> None:
         super().__init__()
-        self._transactions = Transactions(_Tables({}, {}, {}, {}))
+        self._transactions = Transactions(_Tables(_Cases(), {}, {}, {}))
 
     async def save(self, case: Case) -> Case:
         """See `CaseRepository`."""
@@ -258,8 +318,8 @@ class InMemoryCaseRepository(InMemoryCheckpoints, SupportsCaseTransfer, CaseRepo
         check_storable(session_id)
         if not session_id.strip():
             raise InvalidInput("the session id is blank")
-        rows = self._transactions.view().cases.values()
-        return _page([row.case for row in rows if row.case.opened_in_session == session_id], limit, offset)
+        rows = self._transactions.view().of_session(session_id)
+        return _page([row.case for row in rows], limit, offset)
 
     def begin_transaction(self) -> AbstractAsyncContextManager[None]:
         """See `CaseRepository`."""
@@ -324,8 +384,8 @@ def _fresh_lines(lines: Sequence[_Line], tables: _Tables) -> dict[str, list[_Lin
 
 
 def _selected(tables: _Tables, wanted: CaseFilter) -> Collection[_Row]:
-    rows = tables.cases.values()
-    given = {field.name: value for field in fields(wanted) if (value := getattr(wanted, field.name)) is not None}
+    rows = tables.cases.values() if wanted.user_id is None else tables.of_user(wanted.user_id)
+    given = {name: value for name in _OTHERS if (value := getattr(wanted, name)) is not None}
     if not given:
         return rows
     of, values = attrgetter(*given), tuple(given.values())

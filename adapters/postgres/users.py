@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
@@ -19,7 +18,7 @@ from adapters.postgres.putting import delete_older, put
 from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
-from adapters.sql.documents import decode
+from adapters.sql.documents import decode_user
 from adapters.sql.rows import user_columns
 from adapters.sql.tables import users
 from domain.user import User, fold_name
@@ -57,8 +56,6 @@ _PAGE = compile_page(
     lambda page: (page.created_at.desc(), page.user_id),
 )
 _SCAN = compile_sql(statements.scan(_KEY, *_DOCUMENT))
-
-_user = partial(decode, User)
 
 
 class PostgresUserRepository(PostgresStore, SupportsUserTransfer, UserRepository):
@@ -107,7 +104,7 @@ class PostgresUserRepository(PostgresStore, SupportsUserTransfer, UserRepository
     async def list(self, *, limit: int = 50, offset: int = 0) -> Page[User]:
         """A page of the users."""
         check_page(limit, offset)
-        return await fetch_page(self._database, _PAGE, {"limit": limit, "offset": offset}, _user)
+        return await fetch_page(self._database, _PAGE, {"limit": limit, "offset": offset}, decode_user)
 
     async def delete(self, user_id: str) -> bool:
         """Remove the user."""
@@ -118,7 +115,7 @@ class PostgresUserRepository(PostgresStore, SupportsUserTransfer, UserRepository
         """The next users by id."""
         check_page(limit)
         check_storable(after or "")
-        return await make_all(await self._database.read(_SCAN, {"after": after or "", "limit": limit}), _user)
+        return await make_all(await self._database.read(_SCAN, {"after": after or "", "limit": limit}), decode_user)
 
     async def check_health(self) -> None:
         """See `PostgresDatabase.check_health`."""
@@ -126,11 +123,11 @@ class PostgresUserRepository(PostgresStore, SupportsUserTransfer, UserRepository
 
     async def check_integrity(self) -> Sequence[str]:
         """Examine every user."""
-        return await check_rows(self._database, _KEY, _user, *_DOCUMENT)
+        return await check_rows(self._database, _KEY, decode_user, *_DOCUMENT)
 
     async def _get(self, sql: Sql, key: str) -> User | None:
         rows = await self._database.read(sql, {"key": key})
-        return _user(*rows[0]) if rows else None
+        return decode_user(*rows[0]) if rows else None
 
     async def _insert(self, row: dict[str, Any]) -> None:
         if await self._database.write(_INSERT, row):

@@ -8,10 +8,15 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from domain.case import Case
 from domain.knowledge import Chunk
+from domain.user import User
 from ports.errors import StorageCorrupt
 
 V = TypeVar("V", bound=BaseModel)
+
+LARGE = 100_000
+"""A case with a longer document is not kept decoded."""
 
 
 def encode(value: BaseModel) -> tuple[str, bytes]:
@@ -34,6 +39,31 @@ def decode(model: type[V], digest: bytes, document: str) -> V:
             f"a stored {model.__name__} breaks {error.error_count()} rule(s) of its type; "
             "was it written by a newer release?"
         ) from error
+
+
+def decode_case(digest: bytes, document: str) -> Case:
+    """The case of a document. The 128 that were read last are kept: one of 28 kB takes 0.5 ms to decode, and 120 kB of
+    memory.
+
+    Raises:
+        StorageCorrupt: see `decode`.
+    """
+    return _decode_case(digest, document) if len(document) <= LARGE else decode(Case, digest, document)
+
+
+@lru_cache(maxsize=128)
+def _decode_case(digest: bytes, document: str) -> Case:
+    return decode(Case, digest, document)
+
+
+@lru_cache(maxsize=1_024)
+def decode_user(digest: bytes, document: str) -> User:
+    """The user of a document, who makes many requests.
+
+    Raises:
+        StorageCorrupt: see `decode`.
+    """
+    return decode(User, digest, document)
 
 
 @lru_cache(maxsize=2_048)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from adapters.sql.documents import decode
+from adapters.sql.documents import decode_case
 from adapters.sql.migrations import HEAD
 from domain.case import Case
 from domain.knowledge import Chunk, KnowledgeDocument
@@ -97,7 +97,7 @@ def case_from_row(
     Raises:
         StorageCorrupt: the document is damaged, or another one than the columns say.
     """
-    case = decode(Case, digest, document)
+    case = decode_case(digest, document)
     if case.case_id != case_id or case.version != version:
         raise StorageCorrupt(f"the columns of case {case_id!r} contradict its document; restore it from a backup")
     changes: dict[str, Any] = {}

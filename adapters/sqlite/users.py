@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
-from adapters.sql.documents import decode, encode
+from adapters.sql.documents import decode_user, encode
 from adapters.sql.rows import user_columns
 from adapters.sql.tables import users
 from adapters.sql.types import to_micros
@@ -104,7 +103,7 @@ class SqliteUserRepository(SqliteStore, SupportsUserTransfer, UserRepository):
     async def check_integrity(self) -> Sequence[str]:
         """Examine the file and every user."""
         problems = await check_file(self._database)
-        return problems + await check_rows(self._database, _KEY, partial(decode, User), *_DOCUMENT)
+        return problems + await check_rows(self._database, _KEY, decode_user, *_DOCUMENT)
 
 
 # ---------------------------------------------------------------- on the thread of a connection
@@ -148,14 +147,14 @@ def _taken(connection: sqlite3.Connection, row: Mapping[str, Any]) -> AlreadyExi
 
 def _get(connection: sqlite3.Connection, sql: str, key: str) -> User | None:
     row = connection.execute(sql, {"key": key}).fetchone()
-    return decode(User, *row) if row else None
+    return decode_user(*row) if row else None
 
 
 def _list(connection: sqlite3.Connection, limit: int, offset: int) -> Page[User]:
     with snapshot(connection):
         (total,) = connection.execute(_COUNT).fetchone()
         rows = connection.execute(_PAGE, {"limit": limit, "offset": offset}).fetchall()
-    return Page(tuple(decode(User, *row) for row in rows), total)
+    return Page(tuple(decode_user(*row) for row in rows), total)
 
 
 def _delete(connection: sqlite3.Connection, user_id: str) -> bool:
@@ -164,4 +163,4 @@ def _delete(connection: sqlite3.Connection, user_id: str) -> bool:
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[User, ...]:
     rows = connection.execute(_SCAN, {"after": after, "limit": limit}).fetchall()
-    return tuple(decode(User, *row) for row in rows)
+    return tuple(decode_user(*row) for row in rows)

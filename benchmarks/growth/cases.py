@@ -76,7 +76,6 @@ async def operations(cases: CaseRepository, size: int) -> Mapping[str, AnyOperat
     return {
         "get": Operation(cases.get, keys),
         "save": saving(cases.save, saved),
-        "add_message": of_messages(cases.add_message, talked, numbers),
         "get_messages, last page": Operation(lambda _: cases.get_messages(talked, limit=PAGE, offset=size - PAGE)),
         "list, first page": Operation(lambda _: cases.list(limit=PAGE)),
         "list, first page of a user": Operation(lambda wanted: cases.list(wanted, limit=PAGE), owners),
@@ -84,6 +83,8 @@ async def operations(cases: CaseRepository, size: int) -> Mapping[str, AnyOperat
         "search": Operation(lambda _: cases.search("zebra", limit=PAGE)),
         "find_by_session": Operation(lambda session: cases.find_by_session(session, limit=PAGE), sessions),
         "scan, a page": Operation(lambda after: cases.scan(after=after, limit=PAGE), keys),
+        # At the end: whatever is appended is searched, too.
+        "add_message": of_messages(cases.add_message, talked, numbers),
     }
 
 

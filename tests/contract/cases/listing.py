@@ -172,6 +172,25 @@ class CaseListingTests:
         for session_id in ("s", "s%", "S1", "none"):
             assert (await repository.find_by_session(session_id)).total == 0
 
+    async def test_lists_follow_a_case_to_another_owner_and_session(self, repository: CaseRepository) -> None:
+        """Also inside of a transaction, and when it is deleted."""
+        saved = await repository.save(a_case(1, opened_in_session="s1"))
+        old, new = saved.user_id, OTHER
+
+        async def found() -> list[int]:
+            pages = [await repository.list(CaseFilter(user_id=user)) for user in (old, new)]
+            return [page.total for page in [*pages, *[await repository.find_by_session(name) for name in ("s1", "s2")]]]
+
+        assert await found() == [1, 0, 1, 0]
+        async with repository.begin_transaction():
+            saved = await repository.save(saved.replace(user_id=new, opened_in_session="s2"))
+            assert await found() == [0, 1, 0, 1]
+        assert await found() == [0, 1, 0, 1]
+        saved = await repository.save(saved.replace(opened_in_session=None))
+        assert await found() == [0, 1, 0, 0]
+        await repository.delete(saved.case_id)
+        assert await found() == [0, 0, 0, 0]
+
     @pytest.mark.parametrize("limit", [1, 3, 100])
     async def test_scan_meets_every_case_once(self, repository: CaseRepository, limit: int) -> None:
         """All cases in the order of their ids, whatever the size of a page."""
