@@ -7,6 +7,7 @@ there and checked against the scopes of the reader before it leaves.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 
@@ -39,6 +40,8 @@ MAX_QUERY = 2000
 """Characters of a question that are searched for; the rest of a longer one is not read."""
 
 SYSTEM = "system"
+
+_log = logging.getLogger(__name__)
 
 
 class KnowledgeService:
@@ -79,6 +82,7 @@ class KnowledgeService:
             unrelated=unrelated,
         )
         self._ingest = Ingest(documents=documents, index=self._index, clock=clock, ids=ids)
+        self._degraded = False
 
     # ---------------------------------------------------------------- documents
 
@@ -239,13 +243,19 @@ class KnowledgeService:
         asked = tuple(dict.fromkeys(terms(question)))
         text_hits = await self._documents.search(asked, scopes, document_types=document_types, limit=CANDIDATES)
         near: list[NearChunk] = []
-        degraded = False
         try:
             near = await self._index.nearest(question, scopes, document_types, CANDIDATES)
         except PortError as error:
             if not error.retryable:
                 raise
+            if not self._degraded:
+                _log.warning("searches go by words alone for now: %s", error)
             degraded = True
+        else:
+            if self._degraded:
+                _log.info("searches go by words and vectors again")
+            degraded = False
+        self._degraded = degraded
         hits: list[KnowledgeHit] = []
         for ranked in fuse(asked, text_hits, near):
             if ranked.relevance < FITS or len(hits) == limit:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
+import math
 import struct
 from array import array
 from collections.abc import Iterator, Sequence
@@ -30,6 +31,8 @@ PATIENCE_SECONDS = 3.0
 """How long the answer to one question is waited for. To find the nearest, a store may send several requests to a server
 that just comes back, each with a time limit of its own; who asks is better served by what the words find.
 """
+REST_SECONDS = 10.0
+"""How long a store that was waited for in vain is not asked: one turn asks several questions."""
 
 
 class VectorIndex:
@@ -66,6 +69,7 @@ class VectorIndex:
         self._cache_ttl = cache_ttl
         self._unrelated = unrelated
         self._asked: dict[str, Vector] = {}
+        self._rests_until = -math.inf
 
     async def add(self, contents: Sequence[tuple[KnowledgeDocument, Sequence[Chunk]]]) -> None:
         """Write the chunks of these documents, many at a time.
@@ -132,13 +136,17 @@ class VectorIndex:
         """The chunks nearest to the question, nearest first, with a similarity of 0 to 1.
 
         Raises:
-            PortError: the model or the store failed, or the store takes longer than `PATIENCE_SECONDS`.
+            PortError: the model or the store failed, or the store takes longer than `PATIENCE_SECONDS`, now or within the
+                last `REST_SECONDS`.
         """
+        if asyncio.get_running_loop().time() < self._rests_until:
+            raise StorageUnavailable("the vectors did not answer a moment ago")
         vector = await self._question_vector(question)
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 hits = await self._vectors.query(vector, limit, _filter(scopes, document_types))
         except TimeoutError as error:
+            self._rests_until = asyncio.get_running_loop().time() + REST_SECONDS
             raise StorageUnavailable(f"the vectors did not answer within {PATIENCE_SECONDS:g} s") from error
         chunks = {item.chunk_id: item for item in await self._documents.get_chunks([hit.id for hit in hits])}
         return [

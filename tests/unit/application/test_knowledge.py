@@ -225,11 +225,31 @@ class TestSearch:
         async def never(*_: object) -> None:
             await asyncio.Event().wait()
 
-        monkeypatch.setattr(vector_index, "PATIENCE_SECONDS", 0.01)
-        monkeypatch.setattr(world.vectors, "query", never)
-        result = await world.knowledge.search(ADA, QUESTION)
-        assert [hit.document for hit in result.hits] == [shared]
-        assert result.degraded
+        with monkeypatch.context() as away:
+            away.setattr(vector_index, "PATIENCE_SECONDS", 0.01)
+            away.setattr(world.vectors, "query", never)
+            result = await world.knowledge.search(ADA, QUESTION)
+            assert [hit.document for hit in result.hits] == [shared]
+            assert result.degraded
+            # One turn asks several questions: those that follow do not wait for the same.
+            away.setattr(vector_index, "PATIENCE_SECONDS", 60.0)
+            assert (await world.knowledge.search(ADA, QUESTION)).degraded
+        assert (await world.knowledge.search(ADA, QUESTION)).degraded
+        monkeypatch.setattr(world.knowledge._index, "_rests_until", 0.0)
+        assert not (await world.knowledge.search(ADA, QUESTION)).degraded
+
+    async def test_the_log_says_when_searches_become_worse_and_better(
+        self, world: World, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        await world.add(ADMIN, GLOBAL)
+        caplog.set_level("INFO")
+        for error in (None, StorageUnavailable("the model is away"), StorageUnavailable("still"), None, None):
+            world.embeddings.error = error
+            await world.knowledge.search(ADA, f"{QUESTION} {error}")
+        assert [record.getMessage() for record in caplog.records if "searches" in record.getMessage()] == [
+            "searches go by words alone for now: the model is away",
+            "searches go by words and vectors again",
+        ]
 
     async def test_a_damaged_index_is_not_passed_over(self, world: World) -> None:
         world.embeddings.error = StorageCorrupt("the model is damaged")
