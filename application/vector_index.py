@@ -136,8 +136,8 @@ class VectorIndex:
         """The chunks nearest to the question, nearest first, with a similarity of 0 to 1.
 
         Raises:
-            PortError: the model or the store failed, or the store takes longer than `PATIENCE_SECONDS`, now or in the last
-                `REST_SECONDS`.
+            PortError: the model or the store failed, or the store took longer than `PATIENCE_SECONDS`, now or in the
+                last `REST_SECONDS`.
         """
         if asyncio.get_running_loop().time() < self._rests_until:
             raise StorageUnavailable("the vectors did not answer a moment ago")

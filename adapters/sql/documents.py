@@ -51,18 +51,22 @@ def decode_case(digest: bytes, document: str) -> Case:
     return _decode_case(digest, document) if len(document) <= LARGE else decode(Case, digest, document)
 
 
+def decode_user(digest: bytes, document: str) -> User:
+    """The user of a document. Those who were read last are kept: each request asks who is calling.
+
+    Raises:
+        StorageCorrupt: see `decode`.
+    """
+    return _decode_user(digest, document)
+
+
 @lru_cache(maxsize=128)
 def _decode_case(digest: bytes, document: str) -> Case:
     return decode(Case, digest, document)
 
 
 @lru_cache(maxsize=1_024)
-def decode_user(digest: bytes, document: str) -> User:
-    """The user of a document, who makes many requests.
-
-    Raises:
-        StorageCorrupt: see `decode`.
-    """
+def _decode_user(digest: bytes, document: str) -> User:
     return decode(User, digest, document)
 
 

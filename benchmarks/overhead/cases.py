@@ -14,6 +14,7 @@ from benchmarks.content import Numbers, a_large_case, a_long_message, fill_cases
 from benchmarks.harness.timing import AnyOperation, Operation, PlainOperation
 from benchmarks.overhead.baselines import memory, postgres, sqlite
 from benchmarks.overhead.comparison import Comparison, OverheadSuite
+from benchmarks.overhead.keeping import decoding_anew
 from benchmarks.overhead.operations import PAGE, of_keys, of_messages, of_owners, saving
 from benchmarks.surroundings import Surroundings
 from domain.case import Case
@@ -22,6 +23,7 @@ from tests.builders import an_id
 
 MESSAGES = 1_000
 LISTED = 100
+DECODED = ("get", "list(100)")
 TALKED = an_id("case", 1)
 """The case whose messages are read."""
 SAVED = range(2, 10)
@@ -102,7 +104,7 @@ async def on_postgres(surroundings: Surroundings) -> AsyncIterator[Sequence[Comp
             async def saved(source: object) -> Operation:
                 return saving(partial(postgres.save, source), await ours.a_saved_case())
 
-            yield (
+            found = (
                 Comparison(
                     "get",
                     ours.get(),
@@ -150,6 +152,7 @@ async def on_postgres(surroundings: Surroundings) -> AsyncIterator[Sequence[Comp
                     },
                 ),
             )
+            yield [decoding_anew(each) if each.operation in DECODED else each for each in found]
 
 
 @asynccontextmanager
@@ -168,7 +171,7 @@ async def on_sqlite(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
                 return saving(partial(save, connections), await ours.a_saved_case())  # type: ignore[call-arg]
 
             page = {"key": TALKED, "limit": PAGE, "offset": MESSAGES - PAGE}
-            yield (
+            found = (
                 Comparison(
                     "get",
                     ours.get(),
@@ -218,6 +221,7 @@ async def on_sqlite(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
                     },
                 ),
             )
+            yield [decoding_anew(each) if each.operation in DECODED else each for each in found]
 
 
 @asynccontextmanager

@@ -17,6 +17,7 @@ from benchmarks.content import some
 from benchmarks.harness.timing import AnyOperation, Operation
 from benchmarks.overhead.baselines import memory, postgres, sqlite
 from benchmarks.overhead.comparison import PROMISED, Comparison, OverheadSuite
+from benchmarks.overhead.keeping import decoding_anew
 from benchmarks.overhead.operations import PAGE, of_keys, saving
 from benchmarks.surroundings import Surroundings
 from domain.user import User
@@ -105,7 +106,8 @@ async def on_postgres(surroundings: Surroundings) -> AsyncIterator[Sequence[Comp
         pool = await postgres.open_pool(database.options.dsn)
         async with pool, pool.acquire() as connection:
             held = Side.by_hand(postgres, postgres.Held(connection))
-            yield await comparisons(users, Side.by_hand(postgres, pool), held_connection=held)
+            found = await comparisons(users, Side.by_hand(postgres, pool), held_connection=held)
+            yield [decoding_anew(comparison) for comparison in found]
 
 
 @asynccontextmanager
@@ -116,7 +118,8 @@ async def on_sqlite(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
         async with database.transaction():
             await fill(users)
         async with sqlite.Connections(database.path) as connections:
-            yield await comparisons(users, Side.by_hand(sqlite, connections))
+            found = await comparisons(users, Side.by_hand(sqlite, connections))
+            yield [decoding_anew(comparison) for comparison in found]
 
 
 @asynccontextmanager

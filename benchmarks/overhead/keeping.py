@@ -1,0 +1,32 @@
+"""Values that an adapter keeps decoded.
+
+A baseline decodes each time, so the adapter is made to do the same; what it gains by keeping them is shown beside that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from adapters.sql import documents
+from benchmarks.harness.timing import Operation
+from benchmarks.overhead.comparison import Comparison
+
+_KEPT = {name: getattr(documents, name) for name in ("_decode_case", "_decode_user")}
+_ANEW = {name: function.__wrapped__ for name, function in _KEPT.items()}
+
+
+def decoding_anew(comparison: Comparison) -> Comparison:
+    """The comparison with an adapter that keeps nothing; with what it read a moment ago, as the context."""
+    operation = comparison.adapter
+    assert isinstance(operation, Operation)
+    before = {"read before": _using(_KEPT, operation)}
+    return replace(comparison, adapter=_using(_ANEW, operation), context={**before, **comparison.context})
+
+
+def _using(functions: Mapping[str, object], operation: Operation) -> Operation:
+    async def call(argument: object) -> object:
+        vars(documents).update(functions)
+        return await operation.call(argument)
+
+    return Operation(call, operation.prepare)
