@@ -13,9 +13,6 @@ KNOWN: Mapping[tuple[str, str, str], float] = {
     # The adapter computes the distances anew, with 64 bits.
     ("vectors", "pgvector", "query"): 2.5,
     ("vectors", "pgvector", "query in a tenth"): 2.5,
-    # A search through dictionaries.
-    ("cases", "memory", "list, first page of a user"): 1.2,
-    ("cases", "memory", "find_by_session"): 1.2,
 }
 """Promises that are known not to be kept: the ratio, or the exponent, that stands instead. Worse is a regression."""
 
