@@ -1,121 +1,16 @@
 """Who finds what in the knowledge, whatever state the indexes are in."""
 
 import asyncio
-from collections.abc import Sequence
-from datetime import timedelta
 
 import pytest
 
-from adapters.hashing.embeddings import HashingEmbedding
-from adapters.memory.knowledge import InMemoryKnowledgeRepository
-from adapters.memory.sessions import InMemorySessionStore
-from adapters.memory.vectors import InMemoryVectorStore
-from application import vector_index
 from application.errors import Forbidden
-from application.knowledge import KnowledgeService, SourceDocument
-from domain.access import Actor
+from application.knowledge import SourceDocument
 from domain.errors import InvalidInput
-from domain.filter import Filter
-from domain.knowledge import GLOBAL, WITHDRAWN, KnowledgeDocument, KnowledgeType, Origin, Scope
-from domain.user import Role
-from ports.errors import NotFound, PortError, StorageCorrupt, StorageUnavailable
-from ports.knowledge import TextHit
-from ports.vectors import Vector, VectorHit
-from tests.builders import OWNER, a_case, a_resolved_case, an_evidence, an_id
-from tests.fakes import FakeClock, SequentialIds
-
-ADMIN = Actor(user_id=an_id("user", 9), username="admin", roles=(Role.ADMIN,))
-ADA = Actor(user_id=OWNER, username="ada", roles=(Role.USER,))
-BEN = Actor(user_id=an_id("user", 2), username="ben", roles=(Role.USER,))
-
-TEXT = "The connection pool is exhausted because sessions leak."
-QUESTION = "connection pool exhausted, sessions leak"
-
-
-class _Embeddings(HashingEmbedding):
-    """Counts its work, and fails when it is told to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.error: PortError | None = None
-        self.documents = 0
-        self.queries = 0
-
-    async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
-        if self.error:
-            raise self.error
-        self.documents += len(texts)
-        return await super().embed_documents(texts)
-
-    async def embed_query(self, text: str) -> Vector:
-        if self.error:
-            raise self.error
-        self.queries += 1
-        return await super().embed_query(text)
-
-
-class _Vectors(InMemoryVectorStore):
-    """Fails when it is told to, and can be a store that ignores filters."""
-
-    error: PortError | None = None
-    ignores_filters = False
-
-    async def query(
-        self, query_embedding: Vector, n_results: int = 10, where: Filter | None = None
-    ) -> tuple[VectorHit, ...]:
-        return await super().query(query_embedding, n_results, None if self.ignores_filters else where)
-
-    async def delete(self, ids: Sequence[str]) -> int:
-        if self.error:
-            raise self.error
-        return await super().delete(ids)
-
-
-class _Cache(InMemorySessionStore):
-    """Fails when it is told to."""
-
-    reading: PortError | None = None
-    writing: PortError | None = None
-
-    async def get(self, key: str) -> str | None:
-        if self.reading:
-            raise self.reading
-        return await super().get(key)
-
-    async def set(self, key: str, value: str, ttl: timedelta | None = None) -> bool:
-        if self.writing:
-            raise self.writing
-        return await super().set(key, value, ttl)
-
-
-class World:
-    """The service over memory."""
-
-    def __init__(self) -> None:
-        self.clock = FakeClock()
-        self.documents = InMemoryKnowledgeRepository()
-        self.embeddings = _Embeddings()
-        self.vectors = _Vectors(self.embeddings.space)
-        self.cache = _Cache(self.clock)
-        self.knowledge = self.service()
-
-    def service(self, **options: object) -> KnowledgeService:
-        return KnowledgeService(
-            documents=self.documents,
-            vectors=self.vectors,
-            embeddings=self.embeddings,
-            clock=self.clock,
-            ids=SequentialIds(),
-            **options,  # type: ignore[arg-type]
-        )
-
-    async def add(self, actor: Actor, scope: Scope, content: str = TEXT, **fields: object) -> KnowledgeDocument:
-        values = {"title": "Pool", "content": content, "document_type": KnowledgeType.PLAYBOOK, **fields}
-        return await self.knowledge.add_document(actor, scope, **values)  # type: ignore[arg-type]
-
-    async def found(self, actor: Actor | None, question: str = QUESTION, **options: object) -> list[str]:
-        result = await self.knowledge.search(actor, question, **options)  # type: ignore[arg-type]
-        return [hit.document.document_id for hit in result.hits]
+from domain.knowledge import GLOBAL, WITHDRAWN, KnowledgeType, Origin, Scope
+from ports.errors import NotFound, StorageCorrupt, StorageUnavailable
+from tests.builders import a_case, a_resolved_case, an_evidence, an_id
+from tests.unit.application.knowledge_world import ADA, ADMIN, BEN, QUESTION, TEXT, World
 
 
 @pytest.fixture
@@ -219,38 +114,6 @@ class TestSearch:
         assert result.degraded
         assert not (await world.knowledge.search(ADA, "how long do I boil eggs")).hits
 
-    async def test_vectors_are_not_waited_for(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        shared = await world.add(ADMIN, GLOBAL)
-
-        async def never(*_: object) -> None:
-            await asyncio.Event().wait()
-
-        with monkeypatch.context() as away:
-            away.setattr(vector_index, "PATIENCE_SECONDS", 0.01)
-            away.setattr(world.vectors, "query", never)
-            result = await world.knowledge.search(ADA, QUESTION)
-            assert [hit.document for hit in result.hits] == [shared]
-            assert result.degraded
-            # One turn asks several questions: those that follow do not wait for the same.
-            away.setattr(vector_index, "PATIENCE_SECONDS", 60.0)
-            assert (await world.knowledge.search(ADA, QUESTION)).degraded
-        assert (await world.knowledge.search(ADA, QUESTION)).degraded
-        monkeypatch.setattr(world.knowledge._index, "_rests_until", 0.0)
-        assert not (await world.knowledge.search(ADA, QUESTION)).degraded
-
-    async def test_the_log_says_when_searches_become_worse_and_better(
-        self, world: World, caplog: pytest.LogCaptureFixture
-    ) -> None:
-        await world.add(ADMIN, GLOBAL)
-        caplog.set_level("INFO")
-        for error in (None, StorageUnavailable("the model is away"), StorageUnavailable("still"), None, None):
-            world.embeddings.error = error
-            await world.knowledge.search(ADA, f"{QUESTION} {error}")
-        assert [record.getMessage() for record in caplog.records if "searches" in record.getMessage()] == [
-            "searches go by words alone for now: the model is away",
-            "searches go by words and vectors again",
-        ]
-
     async def test_a_damaged_index_is_not_passed_over(self, world: World) -> None:
         world.embeddings.error = StorageCorrupt("the model is damaged")
         with pytest.raises(StorageCorrupt):
@@ -263,46 +126,6 @@ class TestSearch:
         strict = await world.service(unrelated=0.9).search(ADA, question)
         assert plain is not None
         assert strict.hits == ()
-
-
-class TestStaleVectors:
-    async def test_the_vector_of_a_deleted_document_finds_nothing(self, world: World) -> None:
-        document = await world.add(ADMIN, GLOBAL)
-        world.vectors.error = StorageUnavailable("away")
-        assert await world.knowledge.delete_document(ADMIN, document.document_id)
-        assert await world.vectors.count() == 1
-        assert await world.found(ADA) == []
-
-    async def test_the_vector_of_an_earlier_text_finds_nothing(self, world: World) -> None:
-        document = await world.add(ADMIN, GLOBAL)
-        world.embeddings.error = StorageUnavailable("away")
-        await world.knowledge.update_document(ADMIN, document.document_id, content="Elephants need water.")
-        world.embeddings.error = None
-        assert await world.found(ADA) == []
-        assert await world.found(ADA, "elephants need water") == [document.document_id]
-
-    async def test_a_document_that_vanishes_during_the_search_is_left_out(self, world: World) -> None:
-        document = await world.add(ADMIN, GLOBAL)
-
-        class Late(InMemoryKnowledgeRepository):
-            async def get(self, document_id: str) -> KnowledgeDocument | None:
-                return None
-
-            async def search(self, *arguments: object, **options: object) -> tuple[TextHit, ...]:
-                return await world.documents.search(*arguments, **options)  # type: ignore[arg-type]
-
-        world.documents, kept = Late(), world.documents
-        late = world.service()
-        world.documents = kept
-        assert (await late.search(ADA, QUESTION)).hits == ()
-        assert await world.found(ADA) == [document.document_id]
-
-    async def test_a_damaged_store_is_reported_when_a_vector_cannot_be_deleted(self, world: World) -> None:
-        document = await world.add(ADMIN, GLOBAL)
-        world.vectors.error = StorageCorrupt("damaged")
-        with pytest.raises(StorageCorrupt):
-            await world.knowledge.delete_document(ADMIN, document.document_id)
-        assert await world.found(ADA) == []
 
 
 class TestChanges:
@@ -337,22 +160,6 @@ class TestChanges:
         world.embeddings.error = StorageCorrupt("damaged")
         with pytest.raises(StorageCorrupt):
             await world.add(ADMIN, GLOBAL)
-
-
-class TestReindex:
-    async def test_it_removes_strays_and_repairs_what_is_missing_or_outdated(self, world: World) -> None:
-        documents = [await world.add(ADMIN, GLOBAL, f"{TEXT} {number}") for number in range(4)]
-        assert await world.knowledge.reindex() == 0
-        first, second, third, _ = (f"{document.document_id}:0" for document in documents)
-        (record,) = await world.vectors.get([first])
-        await world.vectors.delete([first])
-        await world.vectors.update([second], documents=["other"])
-        await world.vectors.update([third], metadatas=[{"scope": "user:x"}])
-        await world.vectors.add_documents(["stray"], [record.embedding], [{"scope": "global"}], ["kb_stray:0"])
-        assert await world.knowledge.reindex() == 3
-        assert await world.knowledge.reindex() == 0
-        assert await world.vectors.count() == 4
-        assert (await world.vectors.get([first]))[0] == record
 
 
 class TestCases:
@@ -420,58 +227,3 @@ async def test_a_search_in_memory_lets_others_have_their_turn(world: World) -> N
     asyncio.get_running_loop().call_soon(others.set)
     await world.knowledge.search(ADA, QUESTION)
     assert others.is_set()
-
-
-class TestCache:
-    async def test_a_question_is_embedded_once_within_the_time_to_live(self, world: World) -> None:
-        await world.add(ADMIN, GLOBAL)
-        world.knowledge = world.service(cache=world.cache, cache_ttl=timedelta(minutes=5))
-        first = await world.knowledge.search(ADA, QUESTION)
-        assert await world.knowledge.search(BEN, f" {QUESTION}\n") == first
-        assert world.embeddings.queries == 1
-        await world.knowledge.search(ADA, "another question")
-        assert world.embeddings.queries == 2
-        world.clock.advance(timedelta(minutes=6))
-        assert (await world.knowledge.search(ADA, QUESTION)).hits == first.hits
-        assert world.embeddings.queries == 3
-
-    async def test_without_one_the_last_questions_are_kept(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("application.vector_index.QUESTIONS", 2)
-        await world.add(ADMIN, GLOBAL)
-        world.knowledge = world.service()
-        first = await world.knowledge.search(ADA, QUESTION)
-        await world.knowledge.search(ADA, "another question")
-        assert await world.knowledge.search(BEN, QUESTION) == first
-        assert world.embeddings.queries == 2
-        await world.knowledge.search(ADA, "a third question")
-        assert await world.knowledge.search(ADA, QUESTION) == first
-        assert world.embeddings.queries == 3
-        await world.knowledge.search(ADA, "another question")
-        assert world.embeddings.queries == 4
-
-    @pytest.mark.parametrize("value", ["", "no base64 !", "AAAA", "äöü"])
-    async def test_a_damaged_entry_is_replaced(self, world: World, value: str) -> None:
-        await world.add(ADMIN, GLOBAL)
-        world.knowledge = world.service(cache=world.cache)
-        await world.found(ADA)
-        (key,) = await world.cache.keys("question-vector:*")
-        assert QUESTION not in key
-        await world.cache.set(key, value)
-        assert len(await world.found(ADA)) == 1
-        assert world.embeddings.queries == 2
-        assert len(await world.found(ADA)) == 1
-        assert world.embeddings.queries == 2
-
-    async def test_a_cache_that_is_away_costs_time_only(self, world: World) -> None:
-        document = await world.add(ADMIN, GLOBAL)
-        world.cache.reading = world.cache.writing = StorageUnavailable("away")
-        world.knowledge = world.service(cache=world.cache)
-        assert await world.found(ADA) == [document.document_id]
-        assert not (await world.knowledge.search(ADA, QUESTION)).degraded
-
-    @pytest.mark.parametrize("broken", ["reading", "writing"])
-    async def test_a_damaged_cache_is_reported(self, world: World, broken: str) -> None:
-        setattr(world.cache, broken, StorageCorrupt("damaged"))
-        world.knowledge = world.service(cache=world.cache)
-        with pytest.raises(StorageCorrupt):
-            await world.knowledge.search(ADA, QUESTION)
