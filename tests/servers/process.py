@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
+import random
 import shutil
 import socket
 import subprocess
@@ -14,14 +17,19 @@ from typing import ClassVar
 START_SECONDS = 30.0
 STOP_SECONDS = 20.0
 
+_ports = itertools.cycle(random.SystemRandom().sample(range(10_000, 20_000), 10_000))
 
-def free_port(highest: int = 65_535) -> int:
-    """A port of the loopback address on which nobody listens now."""
+
+def free_port() -> int:
+    """A port of the loopback address on which nobody listens now, and which is given out once.
+
+    It lies below those that a system gives to outgoing connections: one of these could have it when the server starts,
+    or starts again. The servers of a Redis cluster also use the port that is 10,000 higher, where nothing else is.
+    """
     while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-        if port <= highest:
+        port = next(_ports)
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return port
 
 
@@ -29,13 +37,12 @@ class ServerProcess:
     """Holds a folder and a port; a subclass says which command serves there and when it answers."""
 
     name: ClassVar[str]
-    highest_port: ClassVar[int] = 65_535
 
     def __init__(self) -> None:
         # Servers that drop root's privileges must be able to reach their folder.
         self.folder = Path(tempfile.mkdtemp(prefix=f"faultmaven-{self.name}-"))
         self.folder.chmod(0o755)
-        self.port = free_port(self.highest_port)
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> Sequence[str]:

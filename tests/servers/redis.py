@@ -25,8 +25,6 @@ class RedisServer(ServerProcess):
     """One server. With ``durable`` each write is in its file before it is acknowledged, so a killed one loses none."""
 
     name = "redis"
-    # The servers of a cluster talk to each other on the port that is 10,000 higher.
-    highest_port = 55_535
 
     def __init__(
         self, flavour: Literal["redis", "valkey"] = "redis", *, durable: bool = False, options: Sequence[str] = ()
