@@ -9,6 +9,8 @@ from benchmarks.overhead.comparison import Overhead
 
 GROSS_RATIO = 1.25
 GROSS_EXPONENT = 0.3
+GROSS_BUDGET = 3.0
+"""How many times a budget in nanoseconds may be needed: a build may run on a slow machine."""
 KNOWN: Mapping[tuple[str, str, str], float] = {
     # The adapter computes the distances anew, with 64 bits.
     ("vectors", "pgvector", "query"): 2.5,
@@ -39,6 +41,6 @@ def _problem(result: Overhead | Growth) -> str | None:
         return f"cost grows with the exponent {result.exponent.value:.2f}, but was promised to stay flat"
     if result.limit is not None and min(result.ratio_of_minima, result.median_ratio.low) > (known or 1.0) * GROSS_RATIO:
         return f"takes {result.median_ratio.value:.2f} times as long as hand-written code"
-    if result.budget is not None and min(result.more, result.least_more) > GROSS_RATIO * result.budget:
+    if result.budget is not None and min(result.more, result.least_more) > GROSS_BUDGET * result.budget:
         return f"takes {result.more:.0f} ns more than a dictionary, allowed are {result.budget:.0f}"
     return None
