@@ -58,10 +58,7 @@ class _Cases(dict[str, _Row]):
     def __setitem__(self, case_id: str, row: _Row) -> None:
         """Keep the row."""
         known = self.get(case_id)
-        if known and (known.case.user_id, known.case.opened_in_session) != (
-            row.case.user_id,
-            row.case.opened_in_session,
-        ):
+        if known and _place(known.case) != _place(row.case):
             self._forget(known.case)
         super().__setitem__(case_id, row)
         self._of_user.setdefault(row.case.user_id, {})[case_id] = row
@@ -91,6 +88,7 @@ class _Cases(dict[str, _Row]):
 
 
 def _place(case: Case) -> tuple[str, str | None]:
+    """What the lists of `_Cases` go by."""
     return case.user_id, case.opened_in_session
 
 
