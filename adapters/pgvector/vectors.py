@@ -49,8 +49,6 @@ MEMORY_SECONDS = 10.0
 """How long it is taken for known whether few records pass a filter, without counting them."""
 MEMORY_FILTERS = 1_000
 """Of so many filters that is known."""
-_TOLERANCE = 5e-5
-"""More than the error of the server's 32-bit distances."""
 _INLINE = 25_000
 """Up to so many components are converted at once, in a few milliseconds; more of them in a thread."""
 _INLINE_DISTANCES = 250_000
@@ -135,15 +133,16 @@ class PgVectorStore(
         """See `VectorStore`."""
         check_query(query_embedding, self.space.dimension, n_results)
         vector = _encode(query_embedding)
+        noise = self._statements.noise
         hits: list[VectorHit] = []
         for margin in self._margins(where):
             rows = await self._candidates(vector, n_results + margin, where)
             if len(rows) * self.space.dimension <= _INLINE_DISTANCES:
-                hits = _nearest(query_embedding, rows)
+                hits = _nearest(vector, rows)
             else:
-                hits = await asyncio.to_thread(_nearest, query_embedding, rows)
+                hits = await asyncio.to_thread(_nearest, vector, rows)
             # Whoever is not among the candidates is farther than all of them, and so than the last one wanted.
-            if len(rows) < n_results + margin or hits[n_results - 1].distance + _TOLERANCE < hits[-1].distance:
+            if len(rows) < n_results + margin or hits[-1].distance - hits[n_results - 1].distance > noise:
                 break
         return tuple(hits[:n_results])
 
@@ -309,14 +308,17 @@ def _to_records(rows: Sequence[asyncpg.Record]) -> tuple[VectorRecord, ...]:
     )
 
 
-def _nearest(query: Vector, rows: Sequence[asyncpg.Record]) -> list[VectorHit]:
-    """The rows as hits, nearest first. Those that differ only by the error of the arithmetic are ordered by id."""
-    if not rows:
-        return []
-    direction = np.asarray(query, dtype=np.float32).astype(np.float64)
-    matrix = np.stack([row["embedding"].to_numpy() for row in rows]).astype(np.float64)
-    cosine = matrix @ direction / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(direction))
-    distances = np.clip(1.0 - cosine, 0.0, 2.0).round(9).tolist()
+def _nearest(query: PgVector, rows: Sequence[asyncpg.Record]) -> list[VectorHit]:
+    """The rows as hits, nearest first, those that are equally near by id. Where the row has its vector, the distance is
+    computed anew with 64 bits, so that the error of the server's decides nothing.
+    """
+    distances = [row["distance"] for row in rows]
+    if close := [place for place, row in enumerate(rows) if row["embedding"] is not None]:
+        direction = query.to_numpy().astype(np.float64)
+        matrix = np.stack([rows[place]["embedding"].to_numpy() for place in close]).astype(np.float64)
+        cosine = matrix @ direction / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(direction))
+        for place, distance in zip(close, np.clip(1.0 - cosine, 0.0, 2.0).round(9).tolist(), strict=True):
+            distances[place] = distance
     hits = [
         VectorHit(row["id"], row["document"], metadata_from_json(row["metadata"]), distance)
         for row, distance in zip(rows, distances, strict=True)

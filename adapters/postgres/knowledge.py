@@ -22,7 +22,7 @@ from adapters.postgres.putting import delete_older, put
 from adapters.postgres.sql import Sql, compile_sql, fetch
 from adapters.postgres.store import PostgresStore
 from adapters.sql import statements
-from adapters.sql.documents import decode, decode_chunk
+from adapters.sql.documents import decode, decode_chunk, decode_knowledge
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from domain.knowledge import Chunk, KnowledgeDocument, KnowledgeType, Scope
@@ -233,7 +233,7 @@ class PostgresKnowledgeRepository(PostgresStore, SupportsDocumentTransfer, Knowl
         return problems + await check_index(self._database)
 
     async def _one(self, sql: Sql, parameters: dict[str, str]) -> KnowledgeDocument | None:
-        found = await _decode(_document, await self._database.read(sql, parameters))
+        found = await _decode(decode_knowledge, await self._database.read(sql, parameters))
         return found[0] if found else None
 
 

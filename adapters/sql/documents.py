@@ -9,14 +9,14 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from domain.case import Case
-from domain.knowledge import Chunk
+from domain.knowledge import Chunk, KnowledgeDocument
 from domain.user import User
 from ports.errors import StorageCorrupt
 
 V = TypeVar("V", bound=BaseModel)
 
 LARGE = 100_000
-"""A case with a longer document is not kept decoded."""
+"""Characters of a document from which on its value is not kept decoded."""
 
 
 def encode(value: BaseModel) -> tuple[str, bytes]:
@@ -51,6 +51,18 @@ def decode_case(digest: bytes, document: str) -> Case:
     return _decode_case(digest, document) if len(document) <= LARGE else decode(Case, digest, document)
 
 
+def decode_knowledge(digest: bytes, document: str) -> KnowledgeDocument:
+    """The knowledge document of a document. The 128 that were read last are kept: a turn asks several questions, whose
+    answers are much the same documents.
+
+    Raises:
+        StorageCorrupt: see `decode`.
+    """
+    if len(document) <= LARGE:
+        return _decode_knowledge(digest, document)
+    return decode(KnowledgeDocument, digest, document)
+
+
 def decode_user(digest: bytes, document: str) -> User:
     """The user of a document. Those who were read last are kept: each request asks who is calling.
 
@@ -63,6 +75,11 @@ def decode_user(digest: bytes, document: str) -> User:
 @lru_cache(maxsize=128)
 def _decode_case(digest: bytes, document: str) -> Case:
     return decode(Case, digest, document)
+
+
+@lru_cache(maxsize=128)
+def _decode_knowledge(digest: bytes, document: str) -> KnowledgeDocument:
+    return decode(KnowledgeDocument, digest, document)
 
 
 @lru_cache(maxsize=1_024)

@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, bindparam, column, delete, func, literal_c
 from sqlalchemy.dialects.sqlite import insert
 
 from adapters.sql import statements
-from adapters.sql.documents import decode, decode_chunk, encode
+from adapters.sql.documents import decode, decode_chunk, decode_knowledge, encode
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
@@ -236,7 +236,7 @@ def _put_many(
 
 def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -> KnowledgeDocument | None:
     row = connection.execute(sql, parameters).fetchone()
-    return decode(KnowledgeDocument, *row) if row else None
+    return decode_knowledge(*row) if row else None
 
 
 def _get_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:

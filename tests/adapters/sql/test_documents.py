@@ -8,12 +8,19 @@ from typing import Any
 import pytest
 
 from adapters.sql import documents
-from adapters.sql.documents import decode_case, decode_user, encode
+from adapters.sql.documents import decode_case, decode_knowledge, decode_user, encode
 from ports.errors import StorageCorrupt
 from tests.builders import a_case, a_user
+from tests.contract.knowledge.samples import a_document
+
+each_kind = pytest.mark.parametrize(
+    ("decode", "make"),
+    [(decode_case, a_case), (decode_knowledge, a_document), (decode_user, a_user)],
+    ids=["case", "knowledge", "user"],
+)
 
 
-@pytest.mark.parametrize(("decode", "make"), [(decode_case, a_case), (decode_user, a_user)], ids=["case", "user"])
+@each_kind
 def test_what_was_read_last_is_kept(decode: Callable[[bytes, str], Any], make: Callable[[int], Any]) -> None:
     document, digest = encode(make(1))
     first = decode(digest, document)
@@ -23,7 +30,7 @@ def test_what_was_read_last_is_kept(decode: Callable[[bytes, str], Any], make: C
     assert decode(another[1], another[0]) == make(2)
 
 
-@pytest.mark.parametrize(("decode", "make"), [(decode_case, a_case), (decode_user, a_user)], ids=["case", "user"])
+@each_kind
 def test_damage_is_seen_although_the_document_was_read(
     decode: Callable[[bytes, str], Any], make: Callable[[int], Any]
 ) -> None:
@@ -36,7 +43,12 @@ def test_damage_is_seen_although_the_document_was_read(
         decode(bytes(32), document)
 
 
-def test_a_large_case_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    document, digest = encode(a_case(1))
+@pytest.mark.parametrize(
+    ("decode", "make"), [(decode_case, a_case), (decode_knowledge, a_document)], ids=["case", "knowledge"]
+)
+def test_a_large_one_is_not_kept(
+    decode: Callable[[bytes, str], Any], make: Callable[[int], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document, digest = encode(make(1))
     monkeypatch.setattr(documents, "LARGE", len(document) - 1)
-    assert decode_case(digest, document) is not decode_case(digest, document)
+    assert decode(digest, document) is not decode(digest, document)
