@@ -24,8 +24,8 @@ from ports.vectors import EmbeddingSpace
 CONNECTIONS = 20
 GRACE_SECONDS = 0.5
 """How much longer than each of its steps a request may take altogether."""
-INLINE_BYTES = 50_000
-"""Up to so much is decoded at once; what is longer in a thread."""
+INLINE_BYTES = 250_000
+"""Up to so much is decoded at once, in a millisecond or two; what is longer in a thread."""
 INDEX = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200, "sync_threshold": 100}
 """With the threshold of Chroma's own, 1,000, the first write after the first question takes up to 12 seconds."""
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from operator import itemgetter
 
 import asyncpg
 import numpy as np
@@ -133,18 +134,20 @@ class PgVectorStore(
         """See `VectorStore`."""
         check_query(query_embedding, self.space.dimension, n_results)
         vector = _encode(query_embedding)
-        noise = self._statements.noise
-        hits: list[VectorHit] = []
+        near: list[tuple[float, str, asyncpg.Record]] = []
         for margin in self._margins(where):
             rows = await self._candidates(vector, n_results + margin, where)
             if len(rows) * self.space.dimension <= _INLINE_DISTANCES:
-                hits = _nearest(vector, rows)
+                near = _nearest(vector, rows)
             else:
-                hits = await asyncio.to_thread(_nearest, vector, rows)
+                near = await asyncio.to_thread(_nearest, vector, rows)
             # Whoever is not among the candidates is farther than all of them, and so than the last one wanted.
-            if len(rows) < n_results + margin or hits[-1].distance - hits[n_results - 1].distance > noise:
+            if len(rows) < n_results + margin or near[-1][0] - near[n_results - 1][0] > self._statements.noise:
                 break
-        return tuple(hits[:n_results])
+        return tuple(
+            VectorHit(record_id, row["document"], metadata_from_json(row["metadata"]), distance)
+            for distance, record_id, row in near[:n_results]
+        )
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
@@ -308,9 +311,9 @@ def _to_records(rows: Sequence[asyncpg.Record]) -> tuple[VectorRecord, ...]:
     )
 
 
-def _nearest(query: PgVector, rows: Sequence[asyncpg.Record]) -> list[VectorHit]:
-    """The rows as hits, nearest first, those that are equally near by id. Where the row has its vector, the distance is
-    computed anew with 64 bits, so that the error of the server's decides nothing.
+def _nearest(query: PgVector, rows: Sequence[asyncpg.Record]) -> list[tuple[float, str, asyncpg.Record]]:
+    """The rows, nearest first, those that are equally near by id; with distance and id. Where the row has its vector,
+    the distance is computed anew with 64 bits, so that the error of the server's decides nothing.
     """
     distances = [row["distance"] for row in rows]
     if close := [place for place, row in enumerate(rows) if row["embedding"] is not None]:
@@ -319,8 +322,5 @@ def _nearest(query: PgVector, rows: Sequence[asyncpg.Record]) -> list[VectorHit]
         cosine = matrix @ direction / (np.linalg.norm(matrix, axis=1) * np.linalg.norm(direction))
         for place, distance in zip(close, np.clip(1.0 - cosine, 0.0, 2.0).round(9).tolist(), strict=True):
             distances[place] = distance
-    hits = [
-        VectorHit(row["id"], row["document"], metadata_from_json(row["metadata"]), distance)
-        for row, distance in zip(rows, distances, strict=True)
-    ]
-    return sorted(hits, key=lambda hit: (hit.distance, hit.id))
+    near = [(distance, row["id"], row) for distance, row in zip(distances, rows, strict=True)]
+    return sorted(near, key=itemgetter(0, 1))
