@@ -77,12 +77,12 @@ def some(count: int, among: int, chance: random.Random) -> list[int]:
     return [chance.randint(1, among) for _ in range(count)]
 
 
-def working_set(count: int, among: int, chance: random.Random) -> list[int]:
-    """Numbers from 1 to ``among``, from the same few that lie all over it.
+def working_set(count: int, among: int, chance: random.Random, size: int = WORKING_SET) -> list[int]:
+    """Numbers from 1 to ``among``, from the same ``size`` ones that lie all over it.
 
     Asking for all of them at random would measure the caches of the processor, which hold little.
     """
-    few = min(WORKING_SET, among)
+    few = min(size, among)
     return [1 + chance.randrange(few) * (among - 1) // max(1, few - 1) for _ in range(count)]
 
 

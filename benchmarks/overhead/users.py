@@ -17,7 +17,7 @@ from benchmarks.content import some
 from benchmarks.harness.timing import AnyOperation, Operation
 from benchmarks.overhead.baselines import memory, postgres, sqlite
 from benchmarks.overhead.comparison import PROMISED, Comparison, OverheadSuite
-from benchmarks.overhead.keeping import decoding_anew
+from benchmarks.keeping import decoding_anew
 from benchmarks.overhead.operations import PAGE, of_keys, saving
 from benchmarks.surroundings import Surroundings
 from domain.user import User
