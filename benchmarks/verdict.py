@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from benchmarks.growth.growth import FLAT, Growth
 from benchmarks.overhead.comparison import Overhead
@@ -11,12 +11,6 @@ GROSS_RATIO = 1.25
 GROSS_EXPONENT = 0.3
 GROSS_BUDGET = 3.0
 """How many times a budget in nanoseconds may be needed: a build may run on a slow machine."""
-KNOWN: Mapping[tuple[str, str, str], float] = {
-    # The adapter computes the distances anew, with 64 bits.
-    ("vectors", "pgvector", "query"): 2.5,
-    ("vectors", "pgvector", "query in a tenth"): 2.5,
-}
-"""Promises that are known not to be kept: the ratio, or the exponent, that stands instead. Worse is a regression."""
 
 
 def regressions(results: Iterable[Overhead | Growth]) -> dict[str, str]:
@@ -33,13 +27,12 @@ def regressions(results: Iterable[Overhead | Growth]) -> dict[str, str]:
 
 
 def _problem(result: Overhead | Growth) -> str | None:
-    known = KNOWN.get((result.port, result.adapter, result.operation))
     if isinstance(result, Growth):
-        is_flat = min(result.exponent_of_minima, result.exponent.low) <= (known or 0.0) + GROSS_EXPONENT
+        is_flat = min(result.exponent_of_minima, result.exponent.low) <= GROSS_EXPONENT
         if result.limit is None or result.limit > FLAT or is_flat:
             return None
         return f"cost grows with the exponent {result.exponent.value:.2f}, but was promised to stay flat"
-    if result.limit is not None and min(result.ratio_of_minima, result.median_ratio.low) > (known or 1.0) * GROSS_RATIO:
+    if result.limit is not None and min(result.ratio_of_minima, result.median_ratio.low) > GROSS_RATIO:
         return f"takes {result.median_ratio.value:.2f} times as long as hand-written code"
     if result.budget is not None and min(result.more, result.least_more) > GROSS_BUDGET * result.budget:
         return f"takes {result.more:.0f} ns more than a dictionary, allowed are {result.budget:.0f}"

@@ -12,9 +12,9 @@ from adapters.sqlite.cases import SqliteCaseRepository
 from benchmarks import stores
 from benchmarks.content import Numbers, a_large_case, a_long_message, fill_cases, fill_messages
 from benchmarks.harness.timing import AnyOperation, Operation, PlainOperation
+from benchmarks.keeping import decoding_anew
 from benchmarks.overhead.baselines import memory, postgres, sqlite
 from benchmarks.overhead.comparison import Comparison, OverheadSuite
-from benchmarks.keeping import decoding_anew
 from benchmarks.overhead.operations import PAGE, of_keys, of_messages, of_owners, saving
 from benchmarks.surroundings import Surroundings
 from domain.case import Case

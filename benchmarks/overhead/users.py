@@ -15,9 +15,9 @@ from adapters.sqlite.users import SqliteUserRepository
 from benchmarks import stores
 from benchmarks.content import some
 from benchmarks.harness.timing import AnyOperation, Operation
+from benchmarks.keeping import decoding_anew
 from benchmarks.overhead.baselines import memory, postgres, sqlite
 from benchmarks.overhead.comparison import PROMISED, Comparison, OverheadSuite
-from benchmarks.keeping import decoding_anew
 from benchmarks.overhead.operations import PAGE, of_keys, saving
 from benchmarks.surroundings import Surroundings
 from domain.user import User

@@ -8,7 +8,6 @@ import pytest
 
 from adapters.memory.sessions import InMemorySessionStore
 from adapters.system.clock import SystemClock
-from benchmarks import verdict
 from benchmarks.growth.growth import FLAT, GrowthSuite
 from benchmarks.harness.timing import AnyOperation, Effort, Operation
 from benchmarks.overhead.comparison import Comparison, DifferentAnswers, OverheadSuite
@@ -87,16 +86,6 @@ async def test_planted_growth_is_found() -> None:
     """A search where a look-up is enough."""
     (problem,) = await problems_of(growth_of(SearchingStore))
     assert "was promised to stay flat" in problem
-
-
-async def test_what_is_known_to_be_slow_may_not_become_slower(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A promise that is not kept has another bound instead of none."""
-    monkeypatch.setitem(verdict.KNOWN, ("sessions", "planted", "get"), 1_000.0)
-    assert await problems_of(overhead_of(SlowStore)) == []
-    monkeypatch.setitem(verdict.KNOWN, ("sessions", "planted", "get"), 2.0)
-    assert len(await problems_of(overhead_of(SlowStore))) == 1
-    monkeypatch.setitem(verdict.KNOWN, ("sessions", "planted", "get"), 1.0)
-    assert await problems_of(growth_of(SearchingStore)) == []
 
 
 @pytest.mark.parametrize(
