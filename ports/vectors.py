@@ -48,7 +48,7 @@ class VectorRecord:
 
 @dataclass(frozen=True, slots=True)
 class VectorHit:
-    """A record found by a query; ``distance`` is the cosine distance, 0 to 2."""
+    """A record found by a query; ``distance`` is the cosine distance, 0 to 2, as exact as 32-bit arithmetic is."""
 
     id: str
     document: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -42,6 +43,8 @@ async def test_the_demonstration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 
     assert prod_store.space == dev_store.space == EmbeddingSpace("unspecified", 3)
     assert (await migrator.verify()).is_clean
-    assert await prod_store.search(query_vector, k=10) == found
+    moved = await prod_store.search(query_vector, k=10)
+    assert [replace(hit, distance=0.0) for hit in moved] == [replace(hit, distance=0.0) for hit in found]
+    assert [hit.distance for hit in moved] == pytest.approx([hit.distance for hit in found], abs=1e-6)
     await dev_store.aclose()
     await prod_store.aclose()

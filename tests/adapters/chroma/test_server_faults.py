@@ -182,6 +182,6 @@ async def test_long_answers_are_decoded_in_threads(
     monkeypatch.setattr(asyncio, "to_thread", counted)
     await store.get([a_record(1).id])
     assert in_threads == 0
-    await put(store, *(a_record(number, text="x" * 1000) for number in range(100)))
+    await put(store, *(a_record(number, text="x" * 3000) for number in range(100)))
     await store.get([a_record(number).id for number in range(100)])
     assert in_threads == 1
