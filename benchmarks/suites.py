@@ -32,7 +32,6 @@ SMOKE = {
         ("cases", "postgres"),
         ("users", "postgres"),
         ("sessions", "memory"),
-        ("sessions", "sqlite"),
         ("sessions", "redis"),
         ("vectors", "chroma"),
         ("vectors", "pgvector"),
