@@ -28,7 +28,7 @@ def decoding_anew(comparison: Comparison) -> Comparison:
 
 @contextmanager
 def keeping_nothing() -> Iterator[None]:
-    """Every adapter decodes each time until the block ends."""
+    """Cases and users are decoded each time until the block ends."""
     vars(documents).update(_ANEW)
     try:
         yield
