@@ -9,6 +9,8 @@ import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -28,18 +30,21 @@ class Load:
         self.failures: list[str] = []
         self._lock = threading.Lock()
         self._stop = threading.Event()
-        clients = [server.signed_in() for _ in range(WRITERS)]
-        self._threads = [threading.Thread(target=self._write, args=(client,)) for client in clients]
+        self._clients = [server.signed_in() for _ in range(WRITERS)]
 
-    def __enter__(self) -> Load:
-        for thread in self._threads:
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """The writers are at work in the block."""
+        self._stop.clear()
+        threads = [threading.Thread(target=self._write, args=(client,)) for client in self._clients]
+        for thread in threads:
             thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
 
     def acknowledged(self) -> dict[str, int]:
         """Cases with their number of messages, of which no deletion was begun."""
@@ -86,13 +91,15 @@ def check(number: int, folder: Path) -> list[dict[str, object]]:
     """
     results: list[dict[str, object]] = []
     data = folder / "data"
-    with serving(data, **SETTINGS) as server, Load(server) as load:
+    with serving(data, **SETTINGS) as server:
+        load = Load(server)
         for index in range(number):
             before = load.acknowledged()
             path = folder / f"backup-{index}.zip"
-            started = time.monotonic()
-            made = run(data, "backup", str(path), "--json", **SETTINGS)
-            seconds = time.monotonic() - started
+            with load.writing():
+                started = time.monotonic()
+                made = run(data, "backup", str(path), "--json", **SETTINGS)
+                seconds = time.monotonic() - started
             assert made.returncode == 0, made.stderr
             lately_deleted = load.deleted
             report = json.loads(made.stdout)

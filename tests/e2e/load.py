@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from tests.e2e.server import Server
+from tests.plain_http import NO_TLS
 
 CLIENTS = 20
 PAUSE = 0.05
@@ -152,7 +153,7 @@ class Load:
     def start(self, clients: int = CLIENTS) -> None:
         """Sign in as users who are new, one each, and begin."""
         for number in range(clients):
-            http = httpx.Client(base_url=self.server.url, timeout=30)
+            http = httpx.Client(base_url=self.server.url, timeout=30, verify=NO_TLS)
             answer = http.post("/api/v1/auth/dev-login", json={"username": f"client{number}"})
             answer.raise_for_status()
             http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
@@ -173,7 +174,8 @@ class Load:
         self.server = server
         for client in self.clients:
             client.http.close()
-            with httpx.Client(base_url=server.url, timeout=30, headers=client.http.headers) as client.http:
+            headers = client.http.headers
+            with httpx.Client(base_url=server.url, timeout=30, headers=headers, verify=NO_TLS) as client.http:
                 for case_id in client.cases:
                     client.check(case_id)
                 for case_id in client.deleted:

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 
 from bootstrap.configuration import VARIABLES
+from tests.plain_http import NO_TLS, answers
 
 PASSWORD = "correct-horse-battery"
 START_SECONDS = 180.0
@@ -34,7 +35,7 @@ class Server:
 
     def client(self, **headers: str) -> httpx.Client:
         """A client without a token, closed with the server."""
-        return self.clients.enter_context(httpx.Client(base_url=self.url, timeout=60, headers=headers))
+        return self.clients.enter_context(httpx.Client(base_url=self.url, timeout=60, headers=headers, verify=NO_TLS))
 
     def signed_in(self, username: str = "admin", password: str = PASSWORD) -> httpx.Client:
         """A client with the token of a user."""
@@ -114,11 +115,9 @@ def _wait_until_ready(server: Server) -> None:
     while time.monotonic() < deadline:
         if server.process.poll() is not None:
             raise AssertionError(f"the server ended:\n{server.log.read_text()}")
-        try:
-            if httpx.get(f"{server.url}/readyz", timeout=2).is_success:
-                return
-        except httpx.TransportError:
-            time.sleep(0.05)
+        if answers(f"{server.url}/readyz"):
+            return
+        time.sleep(0.05)
     raise AssertionError(f"the server is not ready after {START_SECONDS} s:\n{server.log.read_text()}")
 
 

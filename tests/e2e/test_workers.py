@@ -13,8 +13,9 @@ import pytest
 
 from tests.e2e.server import PASSWORD, Server, run, serving
 from tests.e2e.stores import appendix_b
+from tests.plain_http import NO_TLS, answers
 
-WORKERS = 3
+WORKERS = 2
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +60,7 @@ def separately(server: Server, count: int, request: Callable[[httpx.Client], htt
     headers = dict(server.signed_in().headers)
 
     def one(_: int) -> httpx.Response:
-        with httpx.Client(base_url=server.url, headers=headers, timeout=60) as client:
+        with httpx.Client(base_url=server.url, headers=headers, timeout=60, verify=NO_TLS) as client:
             return request(client)
 
     with ThreadPoolExecutor(count) as pool:
@@ -102,11 +103,11 @@ def test_requests_are_limited_together(stores: dict[str, str], tmp_path: Path) -
         wait_until(lambda: len(workers_of(server)) == WORKERS)
         second = 60 - time.time() % 60
         time.sleep(second + 0.1 if second < 20 else 0)
-        answers = separately(server, 60, lambda client: client.get("/api/v1/auth/me"))
-    codes = [answer.status_code for answer in answers]
+        replies = separately(server, 60, lambda client: client.get("/api/v1/auth/me"))
+    codes = [reply.status_code for reply in replies]
     assert set(codes) == {200, 429}
     assert codes.count(200) <= 40
-    assert all("Retry-After" in answer.headers for answer in answers if answer.status_code == 429)
+    assert all("Retry-After" in reply.headers for reply in replies if reply.status_code == 429)
 
 
 def test_a_process_that_dies_is_replaced(server: Server) -> None:
@@ -116,10 +117,10 @@ def test_a_process_that_dies_is_replaced(server: Server) -> None:
     victim.kill()
     wait_until(lambda: len(workers_of(server)) == WORKERS and victim.pid not in {p.pid for p in workers_of(server)})
     assert len(before & {child.pid for child in workers_of(server)}) == WORKERS - 1
-    wait_until(lambda: httpx.get(f"{server.url}/readyz").is_success)
+    wait_until(lambda: answers(f"{server.url}/readyz"))
     assert '"worker_died"' in server.log.read_text()
-    answers = separately(server, 12, lambda client: client.get("/api/v1/auth/me"))
-    assert {answer.status_code for answer in answers} == {200}
+    replies = separately(server, 12, lambda client: client.get("/api/v1/auth/me"))
+    assert {reply.status_code for reply in replies} == {200}
 
 
 def test_all_end_together(server: Server) -> None:

@@ -17,6 +17,7 @@ import httpx
 import pytest
 
 from tests.e2e.server import Server, serving
+from tests.plain_http import NO_TLS
 from tests.servers.chroma import ChromaServer
 from tests.servers.postgres import PostgresServer
 from tests.servers.process import ServerProcess
@@ -65,7 +66,7 @@ class Load:
         headers = {"Authorization": self.token}
         count = 0
         try:
-            with httpx.Client(base_url=self.server.url, headers=headers, timeout=30) as client:
+            with httpx.Client(base_url=self.server.url, headers=headers, timeout=30, verify=NO_TLS) as client:
                 while not self.stop.is_set():
                     count += 1
                     self.one(client, f"Case {number}/{count}", count)

@@ -29,6 +29,7 @@ from adapters.http.options import HttpOptions
 from adapters.system.clock import SystemClock
 from tests.http.test_socket import serving
 from tests.http.world import World, local_stores
+from tests.plain_http import NO_TLS
 from tests.stateful.profiles import NIGHTLY
 
 TOTAL = 100_000 if NIGHTLY else 2_500
@@ -72,7 +73,7 @@ class Caller:
 
     def __init__(self, url: str) -> None:
         self.url = url
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=url, timeout=30, verify=NO_TLS)
         self.numbers = itertools.count()
         self.headers = self.sign_in("admin")
         self.http.headers.update(self.headers)

@@ -18,6 +18,7 @@ from adapters.http.options import HttpOptions
 from adapters.system.clock import SystemClock
 from application.rate_limit import REQUESTS, RateLimit
 from tests.http.world import ORIGIN, PASSWORD, World, assert_error
+from tests.plain_http import NO_TLS
 
 LOG = b"2025-03-01T09:20:00Z db-1 postgres: ERROR could not write: No space left on device\n" * 20
 
@@ -58,10 +59,10 @@ async def served() -> AsyncIterator[tuple[World, str]]:
 
 
 async def sign_in(url: str, username: str) -> httpx.AsyncClient:
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, verify=NO_TLS) as client:
         answer = await client.post("/api/v1/auth/dev-login", json={"username": username})
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}", "Origin": ORIGIN}
-    return httpx.AsyncClient(base_url=url, headers=headers, timeout=30)
+    return httpx.AsyncClient(base_url=url, verify=NO_TLS, headers=headers, timeout=30)
 
 
 async def turn(client: httpx.AsyncClient, case_id: str, *, key: str | None = None, **fields: Any) -> httpx.Response:
@@ -77,7 +78,7 @@ async def turn(client: httpx.AsyncClient, case_id: str, *, key: str | None = Non
 async def test_the_journey_of_the_panel(served: tuple[World, str], *, later: bool) -> None:
     world, url = served
     await world.services.users.create_user(username="ada", password=PASSWORD)
-    async with httpx.AsyncClient(base_url=url, headers={"Origin": ORIGIN}, timeout=30) as client:
+    async with httpx.AsyncClient(base_url=url, verify=NO_TLS, headers={"Origin": ORIGIN}, timeout=30) as client:
         # First run, before anybody has signed in.
         assert (await client.get("/v1/meta/capabilities")).status_code == 200
         assert (await client.post("/api/v1/sessions", json={"client_id": "c1"})).status_code == 401
@@ -170,7 +171,7 @@ async def test_the_journey_of_the_dashboard(served: tuple[World, str]) -> None:
 
 async def test_errors_reach_the_client_with_their_status_and_cors(served: tuple[World, str]) -> None:
     world, url = served
-    async with httpx.AsyncClient(base_url=url, headers={"Origin": ORIGIN}) as client:
+    async with httpx.AsyncClient(base_url=url, verify=NO_TLS, headers={"Origin": ORIGIN}) as client:
         refused = await client.post("/api/v1/auth/login", json={"username": "ada", "password": "wrong one"})
         assert_error(refused, 401)
         assert refused.headers["access-control-allow-origin"] == ORIGIN
@@ -237,7 +238,7 @@ async def test_a_preflight_is_answered(served: tuple[World, str]) -> None:
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization,content-type,idempotency-key,x-session-id",
     }
-    async with httpx.AsyncClient(base_url=url) as client:
+    async with httpx.AsyncClient(base_url=url, verify=NO_TLS) as client:
         answer = await client.options("/api/v1/cases/case_000000000000/turns", headers=asked)
     assert answer.status_code == 200
     assert answer.headers["access-control-allow-origin"] == ORIGIN

@@ -6,8 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import httpx
-
+from tests.plain_http import answers
 from tests.servers.process import ServerProcess
 
 
@@ -30,10 +29,7 @@ class ChromaServer(ServerProcess):
         ]
 
     def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/api/v2/heartbeat", timeout=2, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"{self.url}/api/v2/heartbeat")
 
     @property
     def url(self) -> str:

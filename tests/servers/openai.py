@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
 from fastapi import FastAPI, Header
 from fastapi.responses import JSONResponse
 
 from adapters.hashing.embeddings import HashingEmbedding
+from tests.plain_http import answers
 from tests.servers.process import ServerProcess
 
 MODEL = "words"
@@ -68,10 +68,7 @@ class OpenAiServer(ServerProcess):
         return [sys.executable, "-m", "uvicorn", "tests.servers.openai:app", *where, "--log-level", "warning"]
 
     def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"http://127.0.0.1:{self.port}/health", timeout=2, trust_env=False).is_success
-        except httpx.TransportError:
-            return False
+        return answers(f"http://127.0.0.1:{self.port}/health")
 
     @property
     def url(self) -> str:
