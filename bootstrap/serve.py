@@ -166,8 +166,9 @@ def bind(settings: Settings) -> socket.socket:
     return listener
 
 
-def _uvicorn_config(settings: Settings, services: ServicesContainer) -> uvicorn.Config:
-    app = create_app(
+def web_application(settings: Settings, services: ServicesContainer) -> Callable[..., Awaitable[None]]:
+    """The application of ASGI that answers requests, as the settings ask for it."""
+    return create_app(
         Services(
             cases=services.case_service(),
             troubleshooting=services.troubleshooting_service(),
@@ -192,8 +193,11 @@ def _uvicorn_config(settings: Settings, services: ServicesContainer) -> uvicorn.
             turn_timeout=float(settings.turn_timeout),
         ),
     )
+
+
+def _uvicorn_config(settings: Settings, services: ServicesContainer) -> uvicorn.Config:
     return uvicorn.Config(
-        app,
+        web_application(settings, services),
         log_config=None,
         access_log=False,
         server_header=False,

@@ -156,12 +156,15 @@ async def on_server(surroundings: Surroundings) -> AsyncIterator[Sequence[Compar
     parts = urlsplit(url)
     ours = await ChromaServerVectorStore.open(ChromaServerOptions(url, a_name("bench")), SPACE)
     plain = await chroma_server.Server.open(url, a_name("bench"))
+    loose = await chroma_server.WithoutPrecautions.open(url, a_name("bench"))
     own = await chroma_server.OwnClient.open(str(parts.hostname), parts.port or 8000, a_name("bench"))
     try:
-        for side in (Adapted(ours), plain, own):
+        for side in (Adapted(ours), plain, loose, own):
             await fill(side, surroundings.vectors)
-        yield comparisons(ours, plain, surroundings.vectors, {"Chroma's own client": own})
+        context = {"without precautions": loose, "Chroma's own client": own}
+        yield comparisons(ours, plain, surroundings.vectors, context)
     finally:
+        await loose.aclose()
         await plain.aclose()
         await ours.aclose()
 

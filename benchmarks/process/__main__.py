@@ -1,13 +1,14 @@
 """Measures the backend as a process, with what a laptop has: ``python -m benchmarks.process [SECONDS]``.
 
-The start with its data there, the memory with Chroma and the ONNX model loaded, and requests under load. Writes
-docs/benchmarks/process.md.
+The start with its data there, the memory with Chroma and the ONNX model loaded, requests under load, and where the time
+of a read goes. Writes docs/benchmarks/process.md.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
 import tempfile
 import time
@@ -23,6 +24,7 @@ from benchmarks.harness.memory import resident_with_children
 from benchmarks.pages import OUTPUT
 from benchmarks.process import bare
 from benchmarks.process.client import Load, http, load
+from benchmarks.process.inside import READ as WHOLE
 from tests.e2e.server import PASSWORD, Server, serving, turn
 from tests.servers.process import ServerProcess
 
@@ -134,12 +136,21 @@ async def spoken(port: int, take_turn: Request, seconds: float) -> dict[str, lis
 
 @dataclass(frozen=True)
 class Results:
-    """What one run has measured: seconds to the first answer, MB, and loads by what was asked."""
+    """What one run has measured: seconds to the first answer, MB, loads by what was asked, and microseconds inside."""
 
     starts: list[float]
     idle: float
     busy: float
     loads: dict[str, list[Load]]
+    inside: dict[str, float]
+
+
+def look_inside() -> dict[str, float]:
+    """Microseconds of processor time by what they are spent for, see `benchmarks.process.inside`."""
+    command = [sys.executable, "-m", "benchmarks.process.inside"]
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True)  # noqa: S603
+    spent: dict[str, float] = json.loads(done.stdout)
+    return spent
 
 
 def run(seconds: float) -> Results:
@@ -166,7 +177,7 @@ def run(seconds: float) -> Results:
                 loads[name] = measure(port, request, seconds)
             loads |= uvloop.run(spoken(port, asked[TURN], PACED * seconds))
             busy = resident_with_children(server.process.pid)
-    return Results(took, idle, busy, loads)
+    return Results(took, idle, busy, loads, look_inside())
 
 
 def page(results: Results, environment: Environment, seconds: float) -> str:
@@ -195,7 +206,20 @@ def page(results: Results, environment: Environment, seconds: float) -> str:
             times = " | ".join(f"{time * 1e3:.1f} ms" for time in (each.middle, each.last_percent, each.longest))
             lines.append(f"| {name} | {each.clients} | {each.rate:,.0f} | {times} |")
     told = ", ".join(f"{share:.0%} at {clients}" for share, clients in zip(shares, CLIENTS, strict=True))
-    lines += ["", f"Reading a case reaches, of the rate of the bare endpoint: {told} clients."]
+    lines += [
+        "",
+        f"Reading a case reaches, of the rate of the bare endpoint: {told} clients.",
+        "",
+        "## Where the time of a read goes",
+        "",
+        "In one process without sockets (`python -m benchmarks.process.inside`), all threads, in the quickest round.",
+        "What is left of a read is routing, parameters, the layers around a route, and the answer.",
+        "",
+        f"| | processor time | of {WHOLE} |",
+        "| --- | --- | --- |",
+    ]
+    for name, spent in results.inside.items():
+        lines.append(f"| {name} | {spent:,.0f} µs | {spent / results.inside[WHOLE]:.0%} |")
     return "\n".join(lines) + "\n"
 
 

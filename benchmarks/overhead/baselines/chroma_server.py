@@ -1,6 +1,9 @@
 """A Chroma server, written by hand for httpx: one request an operation, vectors as base64, JSON by orjson.
 
-Chroma's own client is beside it: what most programs use.
+What is promised takes two precautions, here as in the adapter. Chroma does not say which of two equally near records it
+leaves out, so a few more candidates are taken than wanted, of which the first ids win. And it merges the metadata of a
+record into the old ones, so they go along as one text, too, which is replaced. Beside it, judged by nobody: the same
+without either, and Chroma's own client, which most programs use.
 """
 
 from __future__ import annotations
@@ -17,11 +20,16 @@ from ports.vectors import VectorHit, VectorRecord
 
 INDEX = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200, "sync_threshold": 100}
 BATCH = 100
+MARGIN = 3
+WHOLE = "whole"
+"""The field with all metadata as one text."""
 COLLECTIONS = "/api/v2/tenants/default_tenant/databases/default_database/collections"
 
 
 class Server:
     """A collection on a server."""
+
+    _margin = MARGIN
 
     def __init__(self, client: httpx.AsyncClient, collection: str) -> None:
         self._client = client
@@ -45,7 +53,7 @@ class Server:
         metadatas: Sequence[Mapping[str, Any]],
         ids: Sequence[str],
     ) -> None:
-        """Store or replace records. Fields that an older record had, and this one has not, stay."""
+        """Store or replace records."""
         matrix = np.asarray(embeddings, dtype="<f4")
         if not np.isfinite(matrix).all():
             raise ValueError("a component is not finite")
@@ -57,7 +65,7 @@ class Server:
                     "ids": ids[rows],
                     "documents": documents[rows],
                     "embeddings": [base64.b64encode(row.tobytes()).decode() for row in matrix[rows]],
-                    "metadatas": metadatas[rows],
+                    "metadatas": [self._stored(metadata) for metadata in metadatas[rows]],
                 },
             )
 
@@ -67,12 +75,13 @@ class Server:
         """The nearest records."""
         body = {
             "query_embeddings": [list(embedding)],
-            "n_results": wanted,
+            "n_results": wanted + self._margin,
             "include": ["documents", "metadatas", "distances"],
         }
         found = orjson.loads(await self._post("query", body if where is None else {**body, "where": where}))
         rows = zip(*(found[name][0] for name in ("ids", "documents", "metadatas", "distances")), strict=True)
-        return tuple(VectorHit(*row) for row in sorted(rows, key=lambda row: (row[3], row[0])))
+        nearest = sorted(rows, key=lambda row: (row[3], row[0]))[:wanted]
+        return tuple(VectorHit(key, text, self._given(stored), distance) for key, text, stored, distance in nearest)
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """Records in the order asked for."""
@@ -82,17 +91,43 @@ class Server:
         rows = {record_id: row for row, record_id in enumerate(found["ids"])}
         return tuple(
             VectorRecord(
-                name, found["documents"][rows[name]], tuple(matrix[rows[name]].tolist()), found["metadatas"][rows[name]]
+                name,
+                found["documents"][rows[name]],
+                tuple(matrix[rows[name]].tolist()),
+                self._given(found["metadatas"][rows[name]]),
             )
             for name in ids
             if name in rows
         )
+
+    @staticmethod
+    def _stored(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        return {**metadata, WHOLE: orjson.dumps(metadata).decode()}
+
+    @staticmethod
+    def _given(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        given: Mapping[str, Any] = orjson.loads(stored[WHOLE])
+        return given
 
     async def _post(self, operation: str, body: dict[str, Any]) -> bytes:
         answer = await self._client.post(
             f"{self._path}/{operation}", content=orjson.dumps(body), headers={"Content-Type": "application/json"}
         )
         return answer.raise_for_status().content
+
+
+class WithoutPrecautions(Server):
+    """Any of those that are equally near, and fields of an older record that this one has not stay."""
+
+    _margin = 0
+
+    @staticmethod
+    def _stored(metadata: Mapping[str, Any]) -> Mapping[str, Any]:
+        return metadata
+
+    @staticmethod
+    def _given(stored: Mapping[str, Any]) -> Mapping[str, Any]:
+        return stored
 
 
 class OwnClient:
