@@ -54,7 +54,8 @@ async def _access_token(request: Request) -> str:
     return credentials.credentials
 
 
-async def _current_actor(request: Request) -> Actor:
+async def current_actor(request: Request) -> Actor:
+    """See `CurrentActor`."""
     found: Services = request.app.state.services
     actor = await found.users.authenticate(await _access_token(request))
     request.state.actor_id = actor.user_id
@@ -83,7 +84,7 @@ class _Bearer(SecurityBase, Generic[T]):
 
 AccessToken = Annotated[str, Security(_Bearer(_access_token))]
 """The bearer token of the request. Without one: Unauthenticated."""
-CurrentActor = Annotated[Actor, Security(_Bearer(_current_actor))]
+CurrentActor = Annotated[Actor, Security(_Bearer(current_actor))]
 """Who is calling. Only the token counts; headers that name a user or roles are not read.
 
 Without anybody who is signed in: Unauthenticated. If the actor calls too often: RateLimited.

@@ -7,6 +7,7 @@ from starlette.exceptions import HTTPException
 
 from adapters.http.dependencies import AccessToken, CurrentActor, OptionsDep, ServicesDep, limit_sign_ins
 from adapters.http.errors import FAILURES
+from adapters.http.plain_route import PlainRoute
 from adapters.http.services import Services
 from adapters.http.wire.accounts import (
     AuthConfigAnswer,
@@ -25,7 +26,7 @@ from domain.access import Actor
 SIGN_IN_CLIENT = "sign-in"
 """The client whose session goes with a sign-in until the real client opens its own."""
 
-router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=FAILURES)
+router = APIRouter(prefix="/api/v1/auth", tags=["auth"], responses=FAILURES, route_class=PlainRoute)
 aliases = APIRouter(prefix="/v1/auth", tags=["auth"], responses=FAILURES)
 
 

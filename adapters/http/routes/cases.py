@@ -18,6 +18,7 @@ from adapters.http.dependencies import (
 )
 from adapters.http.errors import FAILURES
 from adapters.http.idempotent import answer_once
+from adapters.http.plain_route import PlainRoute
 from adapters.http.wire import vocabulary
 from adapters.http.wire.cases import (
     AnalyticsAnswer,
@@ -35,7 +36,7 @@ from adapters.http.wire.knowledge import Hit, SearchAnswer
 from application.idempotency import StoredAnswer
 from ports.errors import NotFound
 
-router = APIRouter(prefix="/api/v1/cases", tags=["cases"], responses=FAILURES)
+router = APIRouter(prefix="/api/v1/cases", tags=["cases"], responses=FAILURES, route_class=PlainRoute)
 DELETION = "delete-case"
 """The idempotency key of every deletion: whoever deleted a case may do so again."""
 TITLE_WORDS = 8

@@ -8,11 +8,14 @@ from fastapi import APIRouter, Response
 
 from adapters.http.dependencies import CaseId, CurrentActor, ServicesDep, checked_id
 from adapters.http.errors import FAILURES
+from adapters.http.plain_route import PlainRoute
 from adapters.http.wire.base import Answer
 from adapters.http.wire.base import Request as WireRequest
 from domain.documentation import DocumentType, GeneratedDocument
 
-router = APIRouter(prefix="/api/v1/cases/{case_id}/reports", tags=["reports"], responses=FAILURES)
+router = APIRouter(
+    prefix="/api/v1/cases/{case_id}/reports", tags=["reports"], responses=FAILURES, route_class=PlainRoute
+)
 
 
 class ReportRequest(WireRequest):

@@ -8,10 +8,11 @@ from fastapi import APIRouter, Response
 
 from adapters.http.dependencies import CurrentActor, ServicesDep, checked_id
 from adapters.http.errors import FAILURES
+from adapters.http.plain_route import PlainRoute
 from adapters.http.wire.accounts import OpenedSessionAnswer, SessionAnswer, SessionList, SessionRequest
 from domain.errors import InvalidInput
 
-router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], responses=FAILURES)
+router = APIRouter(prefix="/api/v1/sessions", tags=["sessions"], responses=FAILURES, route_class=PlainRoute)
 MAX_MINUTES = 480
 
 
