@@ -1,6 +1,6 @@
 """Routes that want nothing but the id of a case, who is calling, and the services.
 
-FastAPI works through each parameter of a handler anew for every request, which takes longer than such a handler itself.
+FastAPI works through each parameter of a handler anew for every request. What that costs: docs/adr/0012.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ class PlainRoute(APIRoute):
         wanted = get_annotations(self.endpoint, eval_str=True)
         answer = wanted.pop("return", None)
         is_plain = all(name in _FINDERS and _FINDERS[name][0] == declared for name, declared in wanted.items())
-        is_model = isinstance(answer, type) and issubclass(answer, BaseModel)
-        if not (is_plain and is_model and iscoroutinefunction(self.endpoint)) or self.dependencies:
+        is_model = isinstance(answer, type) and issubclass(answer, BaseModel) and answer is self.response_model
+        if not (is_plain and is_model and iscoroutinefunction(self.endpoint)) or self.dependencies or self._is_cut():
             return super().get_route_handler()
         finders = [(name, find) for name, (_, find) in _FINDERS.items() if name in wanted]
         to_json = TypeAdapter(answer).dump_json
@@ -53,3 +53,14 @@ class PlainRoute(APIRoute):
             return Response(content, status, media_type="application/json")
 
         return handle
+
+    def _is_cut(self) -> bool:
+        """Whether the route wants parts of its answer left out, or its fields under other names."""
+        left_out = (
+            self.response_model_include,
+            self.response_model_exclude,
+            self.response_model_exclude_unset,
+            self.response_model_exclude_defaults,
+            self.response_model_exclude_none,
+        )
+        return any(left_out) or not self.response_model_by_alias

@@ -15,11 +15,13 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Scope
 
 from adapters.http.metrics import Metrics
 from adapters.http.middleware import Observe
+from adapters.http.routes.cases import get_case
 from application.rate_limit import REQUESTS
 from benchmarks.process import bare
 from bootstrap.build import opened_ports
@@ -40,6 +42,7 @@ LONG = (
     "Still 502 after 7 minutes, and the log says: too many connections for role app"
 )
 READ, CALLER, LIMIT, CASE, SEEN = "a read", "who is calling", "the rate limit", "the case", "the log and the figures"
+USUAL = "a read with FastAPI's work on each parameter"
 BARE = "a bare endpoint, the same bytes"
 
 
@@ -90,10 +93,16 @@ async def measured(settings: Settings) -> dict[str, float]:
         token = (await users.sign_in(name, password)).tokens.access_token
         actor = await users.authenticate(token)
         case_id = (await cases.open_case(actor, title="Checkout answers 502")).case_id
-        read = asking(web_application(settings, services), f"/api/v1/cases/{case_id}", token)
+        app: Any = web_application(settings, services)
+        read = asking(app, f"/api/v1/cases/{case_id}", token)
+        # Beside the other, so that a request is compared with as many routes before.
+        place = next(at for at, route in enumerate(app.router.routes) if getattr(route, "endpoint", None) is get_case)
+        app.router.routes.insert(place + 1, APIRoute("/usual/{case_id}", get_case))
+        usual = asking(app, f"/usual/{case_id}", token)
         nothing = Response(await read(), media_type="application/json")
         spent = {
             READ: await microseconds(read),
+            USUAL: await microseconds(usual),
             CALLER: await microseconds(lambda: users.authenticate(token)),
             LIMIT: await microseconds(lambda: limiter.check(REQUESTS, actor.user_id)),
             CASE: await microseconds(lambda: cases.get_case(actor, case_id)),

@@ -15,7 +15,7 @@ from tests.e2e.server import PASSWORD, Server, run, serving
 from tests.e2e.stores import appendix_b
 from tests.plain_http import NO_TLS, answers
 
-WORKERS = 2
+WORKERS = 3
 
 
 @pytest.fixture(scope="module")

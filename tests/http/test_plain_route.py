@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
-from fastapi import Request, Response
+from fastapi import Depends, Request, Response
 from fastapi.routing import APIRoute
 
-from adapters.http.dependencies import CaseId, CurrentActor, Limit, ServicesDep
+from adapters.http.dependencies import CaseId, CurrentActor, Limit, ServicesDep, services
 from adapters.http.plain_route import PlainRoute
 from adapters.http.routes.cases import get_case
 from adapters.http.wire.cases import CaseRow
@@ -48,6 +50,21 @@ async def with_an_answer_of_its_own(actor: CurrentActor) -> Response:
 @pytest.mark.parametrize("endpoint", [with_a_limit, with_another_id, with_the_request, with_an_answer_of_its_own])
 def test_other_handlers_are_left_to_fastapi(endpoint: object) -> None:
     assert not is_plain(PlainRoute("/{case_id}", endpoint))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"response_model_exclude_none": True},
+        {"response_model_by_alias": False},
+        {"response_model": None},
+        {"dependencies": [Depends(services)]},
+    ],
+    ids=lambda wish: next(iter(wish)),
+)
+def test_special_wishes_are_left_to_fastapi(wish: dict[str, Any]) -> None:
+    assert is_plain(PlainRoute("/{case_id}", get_case, response_model=CaseRow))
+    assert not is_plain(PlainRoute("/{case_id}", get_case, **{"response_model": CaseRow, **wish}))
 
 
 async def test_answers_are_the_same(world: World) -> None:

@@ -16,7 +16,7 @@ from domain.turn_history import TurnOutcome
 from tests.builders import a_case
 from tests.walks import Walker
 
-TRANSITIONS = 1_000_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 10_000
+TRANSITIONS = 1_000_000 if os.environ.get("HYPOTHESIS_PROFILE") == "nightly" else 20_000
 LONGEST_WALK = 60
 
 
