@@ -86,8 +86,8 @@ class FileSessionStore(
 
     async def get(self, key: str) -> str | None:
         key = check_key(key)
-        path = self._path(key)
-        entry = await self._readers.read(_lane(path), self._load, path, key)
+        name = file_name(key)
+        entry = await self._readers.read(_lane(name), self._load, self._path(name), key)
         return None if entry is None else entry.value
 
     async def delete(self, key: str) -> bool:
@@ -104,7 +104,7 @@ class FileSessionStore(
         return sorted(filter(matches, await self._all_keys()))
 
     async def get_many(self, keys: Sequence[str]) -> dict[str, str]:
-        places = {key: (self._path(normal), normal) for key in keys for normal in (check_key(key),)}
+        places = {key: (self._path(file_name(normal)), normal) for key in keys for normal in (check_key(key),)}
 
         def load_all() -> dict[str, str]:
             loaded = {key: self._load(path, normal) for key, (path, normal) in places.items()}
@@ -182,8 +182,8 @@ class FileSessionStore(
     async def _change(
         self, key: str, job: Callable[Concatenate[Path, str, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
-        path = self._path(key)
-        return await self._writers.run(_lane(path), job, path, key, *args, **kwargs)
+        name = file_name(key)
+        return await self._writers.run(_lane(name), job, self._path(name), key, *args, **kwargs)
 
     async def _all_keys(self) -> list[str]:
         found: list[str] = []
@@ -195,12 +195,11 @@ class FileSessionStore(
         """The sum of what the job gives for the folders, each in the thread that alone writes there."""
         total = 0
         for folder in await self._readers.run(0, self._folders):
-            total += await self._writers.run(int(folder.name, 16), job, folder)
+            total += await self._writers.run(_lane(folder.name), job, folder)
         return total
 
-    def _path(self, key: str) -> Path:
-        name = file_name(key)
-        return self._root / name[:2] / name
+    def _path(self, name: str) -> Path:
+        return self._root.joinpath(name[:2], name)
 
     # What follows runs in threads.
 
@@ -232,7 +231,7 @@ class FileSessionStore(
 
     def _first_values(self, keys: Sequence[str], limit: int) -> tuple[StoredValue, ...]:
         """The values of the first of the keys that still have one."""
-        loaded = (self._load(self._path(key), key) for key in keys)
+        loaded = (self._load(self._path(file_name(key)), key) for key in keys)
         found = (StoredValue(entry.key, entry.value, entry.expires_at) for entry in loaded if entry is not None)
         return tuple(itertools.islice(found, limit))
 
@@ -297,8 +296,9 @@ class FileSessionStore(
         return problems + [f"{path}: damaged; its value is lost" for path, entry in _entries(folder) if entry is None]
 
 
-def _lane(path: Path) -> int:
-    return int(path.parent.name, 16)
+def _lane(name: str) -> int:
+    """Files of one folder have one lane."""
+    return int(name[:2], 16)
 
 
 def _is_folder_name(name: str) -> bool:

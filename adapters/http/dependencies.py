@@ -10,6 +10,7 @@ from typing import Annotated, Generic, TypeVar
 from fastapi import Depends, Header, Path, Query, Request, Security
 from fastapi.security import HTTPBearer
 from fastapi.security.base import SecurityBase
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import AfterValidator
 
 from adapters.http.metrics import Metrics
@@ -48,10 +49,10 @@ MetricsDep = Annotated[Metrics, Depends(metrics)]
 
 
 async def _access_token(request: Request) -> str:
-    credentials = await _bearer(request)
-    if credentials is None:
+    scheme, token = get_authorization_scheme_param(request.headers.get("authorization"))
+    if scheme.lower() != "bearer" or not token:
         raise Unauthenticated("Please sign in.")
-    return credentials.credentials
+    return token
 
 
 async def current_actor(request: Request) -> Actor:

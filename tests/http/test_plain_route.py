@@ -16,7 +16,7 @@ from tests.http.world import World
 
 
 def is_plain(route: APIRoute) -> bool:
-    return route.get_route_handler().__module__ == PlainRoute.__module__
+    return route.app.__module__ == PlainRoute.__module__
 
 
 def test_which_routes_are_plain(world: World) -> None:
