@@ -19,11 +19,19 @@ _ANEW = {name: function.__wrapped__ for name, function in _KEPT.items()}
 
 
 def decoding_anew(comparison: Comparison) -> Comparison:
-    """The comparison with an adapter that keeps nothing; with what it read a moment ago, as the context."""
-    operation = comparison.adapter
-    assert isinstance(operation, Operation)
-    before = {"read before": _using(_KEPT, operation)}
-    return replace(comparison, adapter=_using(_ANEW, operation), context={**before, **comparison.context})
+    """The comparison with an adapter that keeps nothing; with what it read a moment ago, as the context.
+
+    Both sides are switched the same way, which takes some hundred nanoseconds.
+    """
+    ours, theirs = comparison.adapter, comparison.baseline
+    assert isinstance(ours, Operation)
+    assert isinstance(theirs, Operation)
+    return replace(
+        comparison,
+        adapter=_using(_ANEW, ours),
+        baseline=_using(_ANEW, theirs),
+        context={"read before": _using(_KEPT, ours), **comparison.context},
+    )
 
 
 @contextmanager

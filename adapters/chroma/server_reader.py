@@ -118,7 +118,7 @@ class ChromaServerReader:
     ) -> tuple[Found, list[int]]:
         """The nearest by the index, and which of them pass."""
         parts = ("documents", "metadatas", "distances")
-        body = {"query_embeddings": [vector.tolist()], "n_results": number, "include": parts, **among}
+        body = {"query_embeddings": [vector], "n_results": number, "include": parts, **among}
         found = await self._client.read("query", body, from_answer)
         return found, [row for row in range(len(found.ids)) if where is None or matches(where, found.metadata(row))]
 
