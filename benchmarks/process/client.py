@@ -72,18 +72,20 @@ async def load(
     async def work(client: int) -> None:
         transport, connection = await asyncio.get_running_loop().create_connection(_Connection, "127.0.0.1", port)
         number = 0
-        while time.perf_counter() < end:
-            if every:
-                due = start + every * (number + client / clients)
-                await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            sent = time.perf_counter()
-            status = await connection.ask(request(client, number))
-            if not 200 <= status < 300:
-                raise RuntimeError(f"request {number} of client {client} was answered with {status}")
-            number += 1
-            if (received := time.perf_counter()) >= begin:
-                waited.append(received - sent)
-        transport.close()
+        try:
+            while time.perf_counter() < end:
+                if every:
+                    due = start + every * (number + client / clients)
+                    await asyncio.sleep(max(0.0, due - time.perf_counter()))
+                sent = time.perf_counter()
+                status = await connection.ask(request(client, number))
+                if not 200 <= status < 300:
+                    raise RuntimeError(f"request {number} of client {client} was answered with {status}")
+                number += 1
+                if (received := time.perf_counter()) >= begin:
+                    waited.append(received - sent)
+        finally:
+            transport.close()
 
     async with asyncio.TaskGroup() as group:
         for client in range(clients):
