@@ -242,8 +242,27 @@ class KnowledgeService:
         # In memory nothing of this waits for anything, and it takes milliseconds: others have their turn before it.
         await asyncio.sleep(0)
         asked = tuple(dict.fromkeys(terms(question)))
-        text_hits = await self._documents.search(asked, scopes, document_types=document_types, limit=CANDIDATES)
-        near: list[NearChunk] = []
+        # Both at once: the model reads the question while the words are looked for.
+        nearest = asyncio.create_task(self._nearest(question, scopes, document_types))
+        try:
+            text_hits = await self._documents.search(asked, scopes, document_types=document_types, limit=CANDIDATES)
+            near = await nearest
+        finally:
+            nearest.cancel()
+            await asyncio.gather(nearest, return_exceptions=True)
+        hits: list[KnowledgeHit] = []
+        for ranked in fuse(asked, text_hits, near or ()):
+            if ranked.relevance < FITS or len(hits) == limit:
+                break
+            document = await self._documents.get(ranked.document_id)
+            if document and document.scope in scopes and document.document_type in (document_types or KnowledgeType):
+                hits.append(_hit(question, document, ranked))
+        return SearchResult(tuple(hits), degraded=near is None)
+
+    async def _nearest(
+        self, question: str, scopes: Sequence[Scope], document_types: Sequence[KnowledgeType]
+    ) -> list[NearChunk] | None:
+        """The chunks nearest to the question; None if the vectors cannot be asked, which the log tells once."""
         try:
             near = await self._index.nearest(question, scopes, document_types, CANDIDATES)
         except PortError as error:
@@ -251,20 +270,12 @@ class KnowledgeService:
                 raise
             if not self._degraded:
                 _log.warning("searches go by words alone for now: %s", error)
-            degraded = True
-        else:
-            if self._degraded:
-                _log.info("searches go by words and vectors again")
-            degraded = False
-        self._degraded = degraded
-        hits: list[KnowledgeHit] = []
-        for ranked in fuse(asked, text_hits, near):
-            if ranked.relevance < FITS or len(hits) == limit:
-                break
-            document = await self._documents.get(ranked.document_id)
-            if document and document.scope in scopes and document.document_type in (document_types or KnowledgeType):
-                hits.append(_hit(question, document, ranked))
-        return SearchResult(tuple(hits), degraded)
+            self._degraded = True
+            return None
+        if self._degraded:
+            _log.info("searches go by words and vectors again")
+        self._degraded = False
+        return near
 
     # ---------------------------------------------------------------- cases
 
