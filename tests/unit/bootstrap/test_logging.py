@@ -44,3 +44,14 @@ def test_json(extra: str, written: object) -> None:
     assert (told["event"], told["level"], told["logger"]) == ("told you", "warning", "faultmaven.test")
     assert told["ts"].endswith("Z")
     assert "ValueError: it failed" in told["exception"]
+
+
+def test_text_shows_no_values_of_variables() -> None:
+    """A traceback on a terminal is for reading, and what a function was given may be a secret."""
+    program = PROGRAM.replace('"json"', '"text"').replace("EXTRA", "7").replace("try:", "secret = 'hunter2'\ntry:", 1)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True, timeout=60)
+    told = done.stderr.decode()
+    assert "told you" in told
+    assert "given=7" in told
+    assert "ValueError: it failed" in told
+    assert "hunter2" not in told
