@@ -13,7 +13,7 @@ from datetime import timedelta
 
 from application.authorization import authorize
 from application.ingest import ImportReport, Ingest, SourceDocument, preface
-from application.retrieval import FITS, KnowledgeHit, NearChunk, RankedDocument, SearchResult, explain, fuse
+from application.retrieval import FITS, KnowledgeHit, NearChunk, RankedDocument, SearchResult, fuse
 from application.vector_index import VectorIndex
 from domain.access import Action, Actor
 from domain.case import Case
@@ -359,7 +359,6 @@ class KnowledgeService:
 
 def _hit(question: str, document: KnowledgeDocument, ranked: RankedDocument) -> KnowledgeHit:
     # The preface makes a document found, but is no passage to read.
-    chunks = ranked.chunks
-    readable = [chunk for chunk in chunks if chunk.text != preface(document)]
-    why = explain(question, document.title, chunks, ranked.similarity)
-    return KnowledgeHit(document, (readable or chunks)[0], ranked.relevance, why)
+    chunks, hidden = ranked.chunks, preface(document)
+    chunk = next((each for each in chunks if each.text != hidden), chunks[0])
+    return KnowledgeHit(document, chunk, ranked.relevance, question, chunks, ranked.similarity)

@@ -31,12 +31,21 @@ _RELATED = 0.2
 
 @dataclass(frozen=True, slots=True)
 class KnowledgeHit:
-    """A document that fits, by its best chunk. ``relevance`` is 0 to 1; ``why`` says in words what they share."""
+    """A document that fits the question, by its best chunk to read. ``relevance`` is 0 to 1; ``found`` has all its
+    chunks that were found, best first, and ``similarity`` is that of the nearest.
+    """
 
     document: KnowledgeDocument
     chunk: Chunk
     relevance: float
-    why: str
+    question: str
+    found: tuple[Chunk, ...]
+    similarity: float
+
+    @property
+    def why(self) -> str:
+        """What they share, in words. Made when it is read: of the hits of a turn's questions few are shown."""
+        return explain(self.question, self.document.title, self.found, self.similarity)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +66,8 @@ class NearChunk:
 
 @dataclass(slots=True)
 class RankedDocument:
-    """What both indexes know of one document: its best BM25 score, and for each chunk found its evidence by words and
-    by meaning.
+    """What both indexes know of one document: its best BM25 score, for each chunk found its evidence by words and by
+    meaning, the ``similarity`` of the nearest chunk, and the ``relevance``, 0 to 1, see `fuse`.
     """
 
     document_id: str
@@ -66,16 +75,8 @@ class RankedDocument:
     words: dict[str, float] = field(default_factory=dict)
     meaning: dict[str, float] = field(default_factory=dict)
     found: dict[str, Chunk] = field(default_factory=dict)
-
-    @property
-    def similarity(self) -> float:
-        """Of the nearest chunk."""
-        return max(self.meaning.values(), default=0.0)
-
-    @property
-    def relevance(self) -> float:
-        """0 to 1, see `fuse`."""
-        return _either(max(self.words.values(), default=0.0), self.similarity)
+    similarity: float = 0.0
+    relevance: float = 0.0
 
     @property
     def chunks(self) -> tuple[Chunk, ...]:
@@ -111,24 +112,27 @@ def fuse(question: Sequence[str], text_hits: Sequence[TextHit], near: Sequence[N
     asked = set(question)
     full = FULL_SCORE * min(len(asked), FULL_TERMS) * (1.0 if near else WORDS_ALONE)
     found: dict[str, RankedDocument] = {}
-
-    def entry_of(chunk: Chunk) -> RankedDocument:
-        entry = found.get(chunk.document_id)
-        if entry is None:
-            entry = found[chunk.document_id] = RankedDocument(chunk.document_id)
-        entry.found[chunk.chunk_id] = chunk
-        return entry
-
     for rank, hit in enumerate(text_hits):
         words = min(1.0, hit.score / full)
         if rank < CHECKED:
             words = max(words, COVERED * _coverage(asked, hit.chunk) ** 4)
-        entry = entry_of(hit.chunk)
+        entry = _entry_of(hit.chunk, found)
         entry.score = max(entry.score, hit.score)
         entry.words[hit.chunk.chunk_id] = words
     for item in near:
-        entry_of(item.chunk).meaning[item.chunk.chunk_id] = item.similarity
+        _entry_of(item.chunk, found).meaning[item.chunk.chunk_id] = item.similarity
+    for entry in found.values():
+        entry.similarity = max(entry.meaning.values(), default=0.0)
+        entry.relevance = _either(max(entry.words.values(), default=0.0), entry.similarity)
     return sorted(found.values(), key=lambda item: (-item.relevance, -item.score, item.document_id))
+
+
+def _entry_of(chunk: Chunk, found: dict[str, RankedDocument]) -> RankedDocument:
+    entry = found.get(chunk.document_id)
+    if entry is None:
+        entry = found[chunk.document_id] = RankedDocument(chunk.document_id)
+    entry.found[chunk.chunk_id] = chunk
+    return entry
 
 
 def _either(words: float, meaning: float) -> float:

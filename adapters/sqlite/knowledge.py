@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
+from cachetools import LRUCache
 from sqlalchemy import ColumnElement, bindparam, column, delete, func, literal_column, or_, select, table
 from sqlalchemy.dialects.sqlite import insert
 
@@ -17,7 +18,7 @@ from adapters.sql.documents import decode, decode_chunk, decode_knowledge, encod
 from adapters.sql.rows import chunk_columns, document_columns
 from adapters.sql.tables import knowledge_chunks, knowledge_documents
 from adapters.sql.types import to_micros
-from adapters.sqlite.database import atomic, snapshot
+from adapters.sqlite.database import SqliteDatabase, atomic, snapshot
 from adapters.sqlite.integrity import check_file, check_rows
 from adapters.sqlite.search import matches, quoted
 from adapters.sqlite.sql import compile_sql, one_of
@@ -35,6 +36,13 @@ _DOCUMENT = (knowledge_documents.c.document_sha256, knowledge_documents.c.docume
 _CHUNK = (knowledge_chunks.c.document_sha256, knowledge_chunks.c.document)
 _FTS = table("knowledge_chunks_fts", column("rowid"))
 
+KEPT_SEARCHES = 256
+"""A turn asks five or six questions, most of which are those of the turn before: enough for forty cases at once."""
+KEPT_CHUNKS = 2_048
+
+Mark = bytes
+"""What the database has until a chunk changes; no value comes again."""
+
 
 def _of_type() -> ColumnElement[bool]:
     return or_(
@@ -44,6 +52,7 @@ def _of_type() -> ColumnElement[bool]:
 
 
 _IN_SCOPE = (knowledge_documents.c.scope_key.in_(one_of("scopes")), _of_type())
+_MARK = compile_sql(select(column("mark")).select_from(table("knowledge_chunks_mark")))
 _SCORE = -func.bm25(literal_column("knowledge_chunks_fts"))
 
 _GET = compile_sql(statements.stored(knowledge_documents, _KEY))
@@ -98,7 +107,16 @@ _SEARCH = compile_sql(
 
 
 class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, KnowledgeRepository):
-    """`KnowledgeRepository` on a `SqliteDatabase`, which several repositories may share."""
+    """`KnowledgeRepository` on a `SqliteDatabase`, which several repositories may share.
+
+    To look for words takes milliseconds of a processor, to see that no chunk has changed since takes microseconds. So
+    what was found is kept with the mark that the database then had, which every change of a chunk replaces.
+    """
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        super().__init__(database)
+        self._searches: LRUCache[tuple[object, ...], tuple[Mark, tuple[TextHit, ...]]] = LRUCache(KEPT_SEARCHES)
+        self._chunks: LRUCache[str, tuple[Mark, Chunk | None]] = LRUCache(KEPT_CHUNKS)
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
         """Insert or update document and chunks in one transaction."""
@@ -125,7 +143,14 @@ class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, Knowledge
     async def get_chunks(self, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
         """The chunks in the order asked for."""
         check_storable(*chunk_ids)
-        return await self._database.read(_get_chunks, chunk_ids)
+        known = [self._chunks.get(chunk_id) for chunk_id in chunk_ids]
+        if None not in known:
+            mark = await self._database.read_few(_mark)
+            if all(entry and entry[0] == mark for entry in known):
+                return tuple(entry[1] for entry in known if entry and entry[1])
+        mark, found = await self._database.read(_get_chunks, chunk_ids)
+        self._chunks.update((chunk_id, (mark, found.get(chunk_id))) for chunk_id in chunk_ids)
+        return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
 
     async def chunks_of(self, document_id: str) -> tuple[Chunk, ...]:
         """All chunks of the document by position."""
@@ -160,7 +185,13 @@ class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, Knowledge
         if not match or not scopes:
             return ()
         parameters = {**_scope_parameters(scopes, document_types), "match": match, "limit": limit}
-        return await self._database.read(_search, parameters)
+        asked = tuple(parameters.values())
+        known = self._searches.get(asked)
+        if known and known[0] == await self._database.read_few(_mark):
+            return known[1]
+        mark, hits = await self._database.read(_search, parameters)
+        self._searches[asked] = mark, hits
+        return hits
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """The next documents by id."""
@@ -246,10 +277,16 @@ def _get(connection: sqlite3.Connection, sql: str, parameters: dict[str, str]) -
     return decode_knowledge(*row) if row else None
 
 
-def _get_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> tuple[Chunk, ...]:
-    rows = connection.execute(_CHUNKS, {"ids": json.dumps(list(chunk_ids))}).fetchall()
-    found = {chunk_id: decode_chunk(*row) for chunk_id, *row in rows}
-    return tuple(found[chunk_id] for chunk_id in chunk_ids if chunk_id in found)
+def _mark(connection: sqlite3.Connection) -> Mark:
+    (mark,) = connection.execute(_MARK).fetchone()
+    return bytes(mark)
+
+
+def _get_chunks(connection: sqlite3.Connection, chunk_ids: Sequence[str]) -> tuple[Mark, dict[str, Chunk]]:
+    with snapshot(connection):
+        mark = _mark(connection)
+        rows = connection.execute(_CHUNKS, {"ids": json.dumps(list(chunk_ids))}).fetchall()
+    return mark, {chunk_id: decode_chunk(*row) for chunk_id, *row in rows}
 
 
 def _chunks_of(connection: sqlite3.Connection, document_id: str) -> tuple[Chunk, ...]:
@@ -268,9 +305,11 @@ def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
     return connection.execute(_DELETE, {"key": document_id}).rowcount == 1
 
 
-def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[TextHit, ...]:
-    rows = connection.execute(_SEARCH, parameters).fetchall()
-    return tuple(TextHit(decode_chunk(*row), score) for score, *row in rows)
+def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[Mark, tuple[TextHit, ...]]:
+    with snapshot(connection):
+        mark = _mark(connection)
+        rows = connection.execute(_SEARCH, parameters).fetchall()
+    return mark, tuple(TextHit(decode_chunk(*row), score) for score, *row in rows)
 
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[KnowledgeDocument, ...]:

@@ -7,9 +7,11 @@ import pytest
 from domain.knowledge import GLOBAL, WITHDRAWN, KnowledgeType, Scope
 from domain.terms import terms
 from ports.knowledge import KnowledgeRepository
+from ports.transfer import SupportsTransactions
 from tests.builders import an_id
 from tests.contract.data import LEGAL_TEXTS
 from tests.contract.knowledge.samples import CASE, MINE, a_document, bm25, chunks, places
+from tests.contract.transfer.checkpoints import Abort
 
 
 class KnowledgeSearchTests:
@@ -64,6 +66,35 @@ class KnowledgeSearchTests:
         assert places(hits) == [(1, 0), (2, 1)]
         for hit in hits:
             assert hit.score == pytest.approx(bm25(["disk", "full"], hit.chunk, store), rel=1e-6)
+
+    async def test_search_asked_again(self, repository: KnowledgeRepository) -> None:
+        """The same question, and the chunks of the same ids, follow each change, also one that is taken back."""
+        ids = [f"{an_id('kb', number, 16)}:0" for number in (1, 2)]
+
+        async def asked() -> tuple[list[str], list[str]]:
+            hits = await repository.search(["disk"], [GLOBAL])
+            return [hit.chunk.text for hit in hits], [chunk.text for chunk in await repository.get_chunks(ids)]
+
+        assert await asked() == ([], [])
+        first = await repository.save(a_document(1), chunks(1, "disk full"))
+        assert await asked() == await asked() == (["disk full"], ["disk full"])
+        second = await repository.save(a_document(2), chunks(2, "disk lost"))
+        assert await asked() == await asked() == (["disk full", "disk lost"], ["disk full", "disk lost"])
+        await repository.save(second, chunks(2, "queue full"))
+        assert await asked() == await asked() == (["disk full"], ["disk full", "queue full"])
+
+        async def taken_back(transactions: SupportsTransactions) -> None:
+            async with transactions.begin_transaction():
+                await repository.save(first, chunks(1, "disk gone"))
+                assert await asked() == await asked() == (["disk gone"], ["disk gone", "queue full"])
+                raise Abort
+
+        if isinstance(repository, SupportsTransactions):
+            with pytest.raises(Abort):
+                await taken_back(repository)
+        assert await asked() == await asked() == (["disk full"], ["disk full", "queue full"])
+        await repository.delete(an_id("kb", 1, 16))
+        assert await asked() == await asked() == ([], ["queue full"])
 
     async def test_search_scores_after_writers_at_once(self, repository: KnowledgeRepository) -> None:
         """Writers of different documents, at the same time, do not lose each other's part of the statistics."""
