@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import threading
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Collection, Mapping, Sequence
@@ -35,6 +36,13 @@ class Catalogue:
         self._vectors: NDArray[np.float32] = np.empty((64, dimension), dtype=np.float32)
         self._lengths: NDArray[np.float32] = np.empty(64, dtype=np.float32)
         self._lock = threading.Lock()
+        self._name = secrets.token_hex(8)
+        self._changes = 0
+
+    @property
+    def mark(self) -> str:
+        """Another one after each change; none comes again, in no process. What is read after it is no older than it."""
+        return f"{self._name}:{self._changes}"
 
     def __contains__(self, record_id: str) -> bool:
         return record_id in self._rows
@@ -52,6 +60,7 @@ class Catalogue:
         """Add these records, or replace those of the same id."""
         lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
         with self._lock:
+            self._changes += 1
             for given, record_id in enumerate(ids):
                 row = self._rows.get(record_id)
                 if row is None:
@@ -66,6 +75,7 @@ class Catalogue:
     def remove(self, ids: Sequence[str]) -> None:
         """Take out these records, all of which are known."""
         with self._lock:
+            self._changes += 1
             for record_id in ids:
                 row = self._rows.pop(record_id)
                 self._forget_fields(record_id, self._metadatas[row])

@@ -76,7 +76,10 @@ def operations(side: Baseline, among: int, numbers: Numbers) -> Mapping[str, Any
     """What is measured of a store."""
 
     def questions(count: int, chance: random.Random) -> Sequence[tuple[float, ...]]:
-        return some_vectors([chance.randrange(among) for _ in range(count)], noise=50_000_000)
+        # No question is asked twice, for an adapter may keep its latest answers.
+        return [
+            some_vectors([chance.randrange(among)], noise=50_000_000 + chance.getrandbits(40))[0] for _ in range(count)
+        ]
 
     def scoped(count: int, chance: random.Random) -> Sequence[tuple[tuple[float, ...], dict[str, Any]]]:
         return [(vector, {"scope": _scope(number)}) for number, vector in enumerate(questions(count, chance))]

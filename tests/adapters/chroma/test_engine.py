@@ -49,7 +49,9 @@ def ask(
 ) -> tuple[list[int], list[float]]:
     """Rows and distances of the hits."""
     written = to_json(parse_filter(where)) if where else None
-    answer, _ = engine.query({"n_results": wanted, "where": written}, np.asarray(vector, dtype=np.float32).tobytes())
+    answer, _ = engine.query(
+        {"n_results": wanted, "where": written, "known": None}, np.asarray(vector, dtype=np.float32).tobytes()
+    )
     return [int(record_id.removeprefix("row_")) for record_id in answer["ids"]], answer["distances"]
 
 

@@ -137,6 +137,38 @@ class VectorSearchTests:
             assert {names.index(hit.id) for hit in hits} <= kept
         assert len(await store.query(matrix[0].tolist(), MAX_RESULTS)) == len(kept)
 
+    async def test_query_asked_again(self, store: VectorStore) -> None:
+        """The same question follows each change of the records, and each question is a question of its own."""
+        where = parse_filter({"number": {"$lt": 9}})
+
+        async def asked() -> tuple[list[tuple[str, str]], list[str]]:
+            found = await store.query(a_vector(1.0), 3)
+            return [(hit.id[-1], hit.document) for hit in found], ids(await store.query(a_vector(1.0), 3, where))
+
+        await put(store, a_record(1), a_record(2))
+        first, second = a_record(1).id, a_record(2).id
+        assert await asked() == await asked() == ([("1", "Document 1"), ("2", "Document 2")], [first, second])
+        await store.update([first], documents=["changed"])
+        assert await asked() == await asked() == ([("1", "changed"), ("2", "Document 2")], [first, second])
+        await store.update([first], metadatas=[{"number": 99}])
+        assert await asked() == await asked() == ([("1", "changed"), ("2", "Document 2")], [second])
+        await store.update([first], embeddings=[a_vector(0.0, 1.0)])
+        assert await asked() == await asked() == ([("2", "Document 2"), ("1", "changed")], [second])
+        await store.delete([second])
+        assert await asked() == await asked() == ([("1", "changed")], [])
+        await put(store, a_record(2))
+        assert await asked() == await asked() == ([("2", "Document 2"), ("1", "changed")], [second])
+        assert len(await store.query(a_vector(1.0), 1)) == 1
+        assert ids(await store.query(a_vector(0.0, 1.0), 3)) == [first, second]
+
+    async def test_query_with_filters_that_python_takes_for_equal(self, store: VectorStore) -> None:
+        """The number 1 and true are equal in Python, and as keys of a dictionary."""
+        await put(store, a_record(1, flag=True), a_record(2, flag=1))
+        for _ in range(2):
+            assert ids(await store.query(a_vector(1.0), 3, parse_filter({"flag": True}))) == [a_record(1).id]
+            assert ids(await store.query(a_vector(1.0), 3, parse_filter({"flag": 1}))) == [a_record(2).id]
+            assert ids(await store.query(a_vector(1.0), 3, parse_filter({"flag": 1.0}))) == [a_record(2).id]
+
     async def test_queries_while_records_are_added(self, store: VectorStore) -> None:
         """Every hit of a running query is a record as it was written, with its true distance."""
         matrix = clusters(seed=6, groups=20, size=30)
