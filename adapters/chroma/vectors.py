@@ -58,7 +58,8 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         self._space = space
         self._location = location
         self._writing = asyncio.Lock()
-        self._answers: LRUCache[tuple[bytes, bytes], tuple[str, tuple[VectorHit, ...]]] = LRUCache(KEPT_ANSWERS)
+        # As the child sent them: the garbage collector would look at thousands of hits again and again.
+        self._answers: LRUCache[tuple[bytes, bytes], dict[str, Any]] = LRUCache(KEPT_ANSWERS)
         self._texts: dict[str, str] = {}
 
     @classmethod
@@ -119,20 +120,15 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         header = {"n_results": n_results, "where": to_json(where) if where else None}
         # Not the filter itself: in Python, 1 and True are the same key.
         asked = (floats, orjson.dumps(header))
-        mark, known = self._answers.get(asked, (None, ()))
-        found, _ = await self._process.call("query", {**header, "known": mark}, floats)
-        if found["mark"] == mark:
-            return known
+        known = self._answers.get(asked)
+        found, _ = await self._process.call("query", {**header, "known": known["mark"] if known else None}, floats)
+        if known and found["mark"] == known["mark"]:
+            return _to_hits(known)
         if len(self._texts) > SHARED_TEXTS:
             self._texts.clear()
-        hits = tuple(
-            VectorHit(record_id, self._texts.setdefault(document, document), MappingProxyType(metadata), distance)
-            for record_id, document, metadata, distance in zip(
-                found["ids"], found["documents"], found["metadatas"], found["distances"], strict=True
-            )
-        )
-        self._answers[asked] = found["mark"], hits
-        return hits
+        found["documents"] = [self._texts.setdefault(document, document) for document in found["documents"]]
+        self._answers[asked] = found
+        return _to_hits(found)
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
@@ -227,6 +223,15 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
             if matrix.size <= INLINE
             else await asyncio.to_thread(_to_records, header, matrix)
         )
+
+
+def _to_hits(answer: Mapping[str, Any]) -> tuple[VectorHit, ...]:
+    return tuple(
+        VectorHit(record_id, document, MappingProxyType(metadata), distance)
+        for record_id, document, metadata, distance in zip(
+            answer["ids"], answer["documents"], answer["metadatas"], answer["distances"], strict=True
+        )
+    )
 
 
 def _to_records(header: Mapping[str, Any], matrix: NDArray[np.float32]) -> tuple[VectorRecord, ...]:

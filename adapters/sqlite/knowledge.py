@@ -115,7 +115,8 @@ class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, Knowledge
 
     def __init__(self, database: SqliteDatabase) -> None:
         super().__init__(database)
-        self._searches: LRUCache[tuple[object, ...], tuple[Mark, tuple[TextHit, ...]]] = LRUCache(KEPT_SEARCHES)
+        # Without objects for the hits: the garbage collector would look at thousands of them again and again.
+        self._searches: LRUCache[tuple[object, ...], tuple[Mark, list[Chunk], list[float]]] = LRUCache(KEPT_SEARCHES)
         self._chunks: LRUCache[str, tuple[Mark, Chunk | None]] = LRUCache(KEPT_CHUNKS)
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
@@ -186,12 +187,10 @@ class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, Knowledge
             return ()
         parameters = {**_scope_parameters(scopes, document_types), "match": match, "limit": limit}
         asked = tuple(parameters.values())
-        known = self._searches.get(asked)
-        if known and known[0] == await self._database.read_few(_mark):
-            return known[1]
-        mark, hits = await self._database.read(_search, parameters)
-        self._searches[asked] = mark, hits
-        return hits
+        found = self._searches.get(asked)
+        if found is None or found[0] != await self._database.read_few(_mark):
+            found = self._searches[asked] = await self._database.read(_search, parameters)
+        return tuple(map(TextHit, *found[1:]))
 
     async def scan(self, *, after: str | None = None, limit: int = 100) -> tuple[KnowledgeDocument, ...]:
         """The next documents by id."""
@@ -305,11 +304,11 @@ def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
     return connection.execute(_DELETE, {"key": document_id}).rowcount == 1
 
 
-def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[Mark, tuple[TextHit, ...]]:
+def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[Mark, list[Chunk], list[float]]:
     with snapshot(connection):
         mark = _mark(connection)
         rows = connection.execute(_SEARCH, parameters).fetchall()
-    return mark, tuple(TextHit(decode_chunk(*row), score) for score, *row in rows)
+    return mark, [decode_chunk(*row) for _, *row in rows], [score for score, *_ in rows]
 
 
 def _scan(connection: sqlite3.Connection, after: str, limit: int) -> tuple[KnowledgeDocument, ...]:
