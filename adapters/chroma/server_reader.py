@@ -33,9 +33,10 @@ for one that does.
 """
 MEMORY_FILTERS = 1_000
 """Of so many filters that is known."""
-NOISE, NOISE_OF_A_COMPONENT = 1e-6, 1e-8
+NOISE, NOISE_OF_A_COMPONENT = 8e-7, 6e-9
 """The distances of the index are computed with 32 bits; measured errors are up to 3e-7, and 3e-9 for each component.
-Which of two is smaller is certain where they differ by more; only for those that do not, the vectors are fetched.
+Which of two is smaller is certain where they differ by twice as much, and a little more; only for those that do not,
+the vectors are fetched: a second request.
 """
 PAGE_COMPONENTS = 50_000
 """So many components are fetched at once: more would take too long to decode, even in a thread."""
