@@ -31,6 +31,10 @@ from domain.user import Role
 from ports.errors import AlreadyExists
 
 ADMIN = "admin"
+FULL_COLLECTION = 100
+"""After so many collections of the middle generation all is looked through for garbage, which holds up everybody for 10
+to 25 ms. Under load that was once in 130 turns, and found 22 objects.
+"""
 
 log = logging.getLogger("faultmaven")
 
@@ -127,6 +131,8 @@ class _Server(uvicorn.Server):
             # What is there now stays: to look through all of it for garbage would hold up everybody, again and again.
             gc.collect()
             gc.freeze()
+            # And what comes later is seldom garbage: the oldest generation is looked through ten times less often.
+            gc.set_threshold(*gc.get_threshold()[:2], FULL_COLLECTION)
             self._on_ready()
 
     @contextlib.contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,12 +37,15 @@ BATCH = 100
 INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
-KEPT_ANSWERS = 256
-"""A turn asks five or six questions, most of which are those of the turn before: enough for forty cases at once."""
-SHARED_TEXTS = 4_096
-"""So many texts stand in memory once, however many of the kept answers hold them."""
+KEPT_ANSWERS = 1_024
+"""A turn asks five or six questions, of which two or three are new: enough for the cases of the last 300 turns."""
+SHARED_RECORDS = 4_096
+"""So many records stand in memory once, however many of the kept answers name them."""
 
 _Row = tuple[str, str, dict[str, MetadataValue]]
+"""Id, document and metadata of a record."""
+_Answer = tuple[str, list[_Row], list[float]]
+"""The mark of the state in which it was found, the records, their distances."""
 
 
 class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closeable):
@@ -58,9 +61,9 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         self._space = space
         self._location = location
         self._writing = asyncio.Lock()
-        # As the child sent them: the garbage collector would look at thousands of hits again and again.
-        self._answers: LRUCache[tuple[bytes, bytes], dict[str, Any]] = LRUCache(KEPT_ANSWERS)
-        self._texts: dict[str, str] = {}
+        # Not as hits: the garbage collector would look at thousands of them again and again.
+        self._answers: LRUCache[tuple[bytes, bytes], _Answer] = LRUCache(KEPT_ANSWERS)
+        self._shared: tuple[str, dict[str, _Row]] = "", {}
 
     @classmethod
     async def open(cls, folder: Path, collection: str, space: EmbeddingSpace) -> ChromaVectorStore:
@@ -120,20 +123,20 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         header = {"n_results": n_results, "where": to_json(where) if where else None}
         # Not the filter itself: in Python, 1 and True are the same key.
         asked = (floats, orjson.dumps(header))
-        known = self._answers.get(asked)
-        found, _ = await self._process.call("query", {**header, "known": known["mark"] if known else None}, floats)
-        if known and found["mark"] == known["mark"]:
-            return _to_hits(known)
-        if len(self._texts) > SHARED_TEXTS:
-            self._texts.clear()
-        found["documents"] = [self._texts.setdefault(document, document) for document in found["documents"]]
-        self._answers[asked] = found
-        return _to_hits(found)
+        answer = self._answers.get(asked)
+        found, _ = await self._process.call("query", {**header, "known": answer[0] if answer else None}, floats)
+        if answer is None or found["mark"] != answer[0]:
+            rows = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
+            answer = self._answers[asked] = found["mark"], self._share(found["mark"], rows), found["distances"]
+        return tuple(
+            VectorHit(record_id, document, MappingProxyType(metadata), distance)
+            for (record_id, document, metadata), distance in zip(answer[1], answer[2], strict=True)
+        )
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
         names = [normalise_text(record_id) for record_id in ids]
-        return await self._records(*await self._process.call("get", {"ids": names}))
+        return await self._fetched(*await self._process.call("get", {"ids": names}))
 
     async def delete(self, ids: Sequence[str]) -> int:
         """See `VectorStore`."""
@@ -165,7 +168,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         """See `VectorStore`."""
         check_page(limit)
         header = {"after": None if after is None else normalise_text(after), "limit": limit}
-        return await self._records(*await self._process.call("scan", header))
+        return await self._fetched(*await self._process.call("scan", header))
 
     @property
     def location(self) -> str:
@@ -216,22 +219,19 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
             floats = np.asarray(embeddings[start : start + BATCH], dtype=np.float32).tobytes()
             await self._process.call("add", header, floats, writes=True)
 
-    async def _records(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
+    def _share(self, mark: str, rows: Iterable[_Row]) -> list[_Row]:
+        """The same rows, as the objects that other answers with this mark hold."""
+        if self._shared[0] != mark or len(self._shared[1]) > SHARED_RECORDS:
+            self._shared = mark, {}
+        return [self._shared[1].setdefault(row[0], row) for row in rows]
+
+    async def _fetched(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
         matrix = np.frombuffer(floats, dtype=np.float32).reshape(-1, self._space.dimension)
         return (
             _to_records(header, matrix)
             if matrix.size <= INLINE
             else await asyncio.to_thread(_to_records, header, matrix)
         )
-
-
-def _to_hits(answer: Mapping[str, Any]) -> tuple[VectorHit, ...]:
-    return tuple(
-        VectorHit(record_id, document, MappingProxyType(metadata), distance)
-        for record_id, document, metadata, distance in zip(
-            answer["ids"], answer["documents"], answer["metadatas"], answer["distances"], strict=True
-        )
-    )
 
 
 def _to_records(header: Mapping[str, Any], matrix: NDArray[np.float32]) -> tuple[VectorRecord, ...]:

@@ -36,8 +36,8 @@ _DOCUMENT = (knowledge_documents.c.document_sha256, knowledge_documents.c.docume
 _CHUNK = (knowledge_chunks.c.document_sha256, knowledge_chunks.c.document)
 _FTS = table("knowledge_chunks_fts", column("rowid"))
 
-KEPT_SEARCHES = 256
-"""A turn asks five or six questions, most of which are those of the turn before: enough for forty cases at once."""
+KEPT_SEARCHES = 1_024
+"""A turn asks five or six questions, of which two or three are new: enough for the cases of the last 300 turns."""
 KEPT_CHUNKS = 2_048
 
 Mark = bytes

@@ -62,13 +62,13 @@ async def test_another_child_knows_nothing_of_it(open_folder: Open, monkeypatch:
 
 
 async def test_no_more_than_so_many(open_folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more questions the latest are kept; of the texts those of the latest answers."""
+    """Of more questions the latest are kept; of the records those of the latest answers."""
     monkeypatch.setattr(vectors, "KEPT_ANSWERS", 2)
-    monkeypatch.setattr(vectors, "SHARED_TEXTS", 1)
+    monkeypatch.setattr(vectors, "SHARED_RECORDS", 1)
     store = await open_folder()
     await put(store, a_record(1), a_record(2), a_record(3))
     told = told_by(store, monkeypatch)
     for number in (1, 2, 1, 3, 1, 2):
         assert (await store.query(a_vector(1.0), number))[0].document == "Document 1"
     assert told == [True, True, False, True, False, True]
-    assert len(store._texts) == 2
+    assert len(store._shared[1]) == 2

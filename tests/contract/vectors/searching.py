@@ -168,6 +168,9 @@ class VectorSearchTests:
             assert ids(await store.query(a_vector(1.0), 3, parse_filter({"flag": True}))) == [a_record(1).id]
             assert ids(await store.query(a_vector(1.0), 3, parse_filter({"flag": 1}))) == [a_record(2).id]
             assert ids(await store.query(a_vector(1.0), 3, parse_filter({"flag": 1.0}))) == [a_record(2).id]
+        await store.update([a_record(2).id], metadatas=[{"flag": True}])
+        found = await store.query(a_vector(1.0), 3, parse_filter({"flag": True}))
+        assert [hit.metadata["flag"] is True for hit in found] == [True, True]
 
     async def test_queries_while_records_are_added(self, store: VectorStore) -> None:
         """Every hit of a running query is a record as it was written, with its true distance."""
