@@ -232,7 +232,7 @@ async def _greeting(settings: Settings, services: ServicesContainer) -> list[str
     lines = [f"Sign in as {ADMIN} with the password {shown}"]
     if not given:
         lines.append(f"`faultmaven user password {ADMIN}`, make more accounts with `faultmaven user create NAME`).")
-    return [*lines, "The starter runbooks are being read in; for about a minute the knowledge is not complete."]
+    return [*lines, "The starter runbooks are being read in; for up to a minute the knowledge is not complete."]
 
 
 def _announce_start(settings: Settings, greeting: list[str], announce: Callable[[str], None]) -> None:
