@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -37,15 +37,15 @@ BATCH = 100
 INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
-KEPT_ANSWERS = 1_024
-"""A turn asks five or six questions, of which two or three are new: enough for the cases of the last 300 turns."""
-SHARED_RECORDS = 4_096
-"""So many records stand in memory once, however many of the kept answers name them."""
+KEPT_HITS = 40_000
+"""So many hits of the latest answers are kept, each record once: 50 MB at the most, if all are different. With 60 hits
+for each of the two or three new questions of a turn they are those of the last 250 turns.
+"""
 
 _Row = tuple[str, str, dict[str, MetadataValue]]
 """Id, document and metadata of a record."""
-_Answer = tuple[str, list[_Row], list[float]]
-"""The mark of the state in which it was found, the records, their distances."""
+_Answer = tuple[list[_Row], list[float]]
+"""Records and their distances."""
 
 
 class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closeable):
@@ -61,9 +61,11 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         self._space = space
         self._location = location
         self._writing = asyncio.Lock()
-        # Not as hits: the garbage collector would look at thousands of them again and again.
-        self._answers: LRUCache[tuple[bytes, bytes], _Answer] = LRUCache(KEPT_ANSWERS)
-        self._shared: tuple[str, dict[str, _Row]] = "", {}
+        # All of one mark, for no other one comes again. Not as hits: the garbage collector would look at thousands of
+        # them again and again.
+        self._mark = ""
+        self._answers: LRUCache[tuple[bytes, bytes], _Answer] = LRUCache(KEPT_HITS, getsizeof=_size)
+        self._rows: dict[str, _Row] = {}
 
     @classmethod
     async def open(cls, folder: Path, collection: str, space: EmbeddingSpace) -> ChromaVectorStore:
@@ -123,14 +125,13 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         header = {"n_results": n_results, "where": to_json(where) if where else None}
         # Not the filter itself: in Python, 1 and True are the same key.
         asked = (floats, orjson.dumps(header))
-        answer = self._answers.get(asked)
-        found, _ = await self._process.call("query", {**header, "known": answer[0] if answer else None}, floats)
-        if answer is None or found["mark"] != answer[0]:
-            rows = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
-            answer = self._answers[asked] = found["mark"], self._share(found["mark"], rows), found["distances"]
+        answer, mark = self._answers.get(asked), self._mark
+        found, _ = await self._process.call("query", {**header, "known": mark if answer else None}, floats)
+        if answer is None or found["mark"] != mark:
+            answer = self._keep(asked, found)
         return tuple(
             VectorHit(record_id, document, MappingProxyType(metadata), distance)
-            for (record_id, document, metadata), distance in zip(answer[1], answer[2], strict=True)
+            for (record_id, document, metadata), distance in zip(*answer, strict=True)
         )
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
@@ -219,11 +220,16 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
             floats = np.asarray(embeddings[start : start + BATCH], dtype=np.float32).tobytes()
             await self._process.call("add", header, floats, writes=True)
 
-    def _share(self, mark: str, rows: Iterable[_Row]) -> list[_Row]:
-        """The same rows, as the objects that other answers with this mark hold."""
-        if self._shared[0] != mark or len(self._shared[1]) > SHARED_RECORDS:
-            self._shared = mark, {}
-        return [self._shared[1].setdefault(row[0], row) for row in rows]
+    def _keep(self, asked: tuple[bytes, bytes], found: Mapping[str, Any]) -> _Answer:
+        """The answer that the child has sent, of rows that the others hold, too."""
+        if found["mark"] != self._mark or len(self._rows) > KEPT_HITS:
+            self._mark = found["mark"]
+            self._answers.clear()
+            self._rows.clear()
+        rows = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
+        answer = [self._rows.setdefault(row[0], row) for row in rows], found["distances"]
+        self._answers[asked] = answer
+        return answer
 
     async def _fetched(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
         matrix = np.frombuffer(floats, dtype=np.float32).reshape(-1, self._space.dimension)
@@ -232,6 +238,11 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
             if matrix.size <= INLINE
             else await asyncio.to_thread(_to_records, header, matrix)
         )
+
+
+def _size(answer: _Answer) -> int:
+    """That of an answer without a hit is not nothing."""
+    return 1 + len(answer[0])
 
 
 def _to_records(header: Mapping[str, Any], matrix: NDArray[np.float32]) -> tuple[VectorRecord, ...]:

@@ -36,12 +36,17 @@ _DOCUMENT = (knowledge_documents.c.document_sha256, knowledge_documents.c.docume
 _CHUNK = (knowledge_chunks.c.document_sha256, knowledge_chunks.c.document)
 _FTS = table("knowledge_chunks_fts", column("rowid"))
 
-KEPT_SEARCHES = 1_024
-"""A turn asks five or six questions, of which two or three are new: enough for the cases of the last 300 turns."""
+KEPT_HITS = 40_000
+"""So many hits of the latest searches are kept. With 60 for each of the two or three new questions of a turn they are
+those of the last 250 turns.
+"""
 KEPT_CHUNKS = 2_048
+"""So many chunks that were asked for by their ids are kept."""
 
 Mark = bytes
 """What the database has until a chunk changes; no value comes again."""
+_Found = tuple[Mark, list[Chunk], list[float]]
+"""Chunks and their scores, and the mark of the state in which they were found."""
 
 
 def _of_type() -> ColumnElement[bool]:
@@ -116,7 +121,7 @@ class SqliteKnowledgeRepository(SqliteStore, SupportsDocumentTransfer, Knowledge
     def __init__(self, database: SqliteDatabase) -> None:
         super().__init__(database)
         # Without objects for the hits: the garbage collector would look at thousands of them again and again.
-        self._searches: LRUCache[tuple[object, ...], tuple[Mark, list[Chunk], list[float]]] = LRUCache(KEPT_SEARCHES)
+        self._searches: LRUCache[tuple[object, ...], _Found] = LRUCache(KEPT_HITS, getsizeof=_size)
         self._chunks: LRUCache[str, tuple[Mark, Chunk | None]] = LRUCache(KEPT_CHUNKS)
 
     async def save(self, document: KnowledgeDocument, chunks: Sequence[Chunk]) -> KnowledgeDocument:
@@ -237,6 +242,11 @@ def _chunk_rows(chunks: Sequence[Chunk]) -> list[dict[str, Any]]:
     return rows
 
 
+def _size(found: _Found) -> int:
+    """That of a search without a hit is not nothing."""
+    return 1 + len(found[1])
+
+
 # ---------------------------------------------------------------- on the thread of a connection
 
 
@@ -304,7 +314,7 @@ def _delete(connection: sqlite3.Connection, document_id: str) -> bool:
     return connection.execute(_DELETE, {"key": document_id}).rowcount == 1
 
 
-def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> tuple[Mark, list[Chunk], list[float]]:
+def _search(connection: sqlite3.Connection, parameters: dict[str, Any]) -> _Found:
     with snapshot(connection):
         mark = _mark(connection)
         rows = connection.execute(_SEARCH, parameters).fetchall()

@@ -62,13 +62,15 @@ async def test_another_child_knows_nothing_of_it(open_folder: Open, monkeypatch:
 
 
 async def test_no_more_than_so_many(open_folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more questions the latest are kept; of the records those of the latest answers."""
-    monkeypatch.setattr(vectors, "KEPT_ANSWERS", 2)
-    monkeypatch.setattr(vectors, "SHARED_RECORDS", 1)
+    """Of more answers the latest are kept, and nothing of a state that is past."""
+    monkeypatch.setattr(vectors, "KEPT_HITS", 7)
     store = await open_folder()
     await put(store, a_record(1), a_record(2), a_record(3))
     told = told_by(store, monkeypatch)
     for number in (1, 2, 1, 3, 1, 2):
         assert (await store.query(a_vector(1.0), number))[0].document == "Document 1"
     assert told == [True, True, False, True, False, True]
-    assert len(store._shared[1]) == 2
+    assert len(store._rows) == 3
+    await store.delete([a_record(1).id])
+    assert (await store.query(a_vector(1.0), 1))[0].document == "Document 2"
+    assert len(store._answers) == len(store._rows) == 1

@@ -84,8 +84,8 @@ async def test_damage_is_seen(repository: SqliteKnowledgeRepository, path: Path)
 
 
 async def test_no_more_than_so_many(database: SqliteDatabase, reads: Reads, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of more questions the latest ones are kept."""
-    monkeypatch.setattr(knowledge, "KEPT_SEARCHES", 2)
+    """Of more questions the latest ones are kept, also of those without a hit."""
+    monkeypatch.setattr(knowledge, "KEPT_HITS", 2)
     repository = SqliteKnowledgeRepository(database)
     for term in ("disk", "swap", "disk", "queue", "disk", "swap"):
         await repository.search([term], [GLOBAL])
