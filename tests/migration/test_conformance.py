@@ -53,6 +53,7 @@ from tests.migration.archives import backed_up, in_memory, pieces_of, restored
 NO_CONTENT = {
     "alembic_version": "which migrations were run",
     "checkpoints": "notes about a transfer into this database",
+    "knowledge_chunks_mark": "a random value, another one since the last change of a chunk",
 }
 MADE_BY_TRIGGERS = ("_fts", "sqlite_")
 SURROGATES = {"row_id"}
