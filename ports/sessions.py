@@ -102,7 +102,6 @@ def ttl_milliseconds(ttl: timedelta) -> int:
     return -(-ttl // _MILLISECOND)
 
 
-@lru_cache(maxsize=64)
 def check_ttl(ttl: timedelta | None) -> int | None:
     """As `ttl_milliseconds`; None, for a value that does not expire, passes."""
     return None if ttl is None else ttl_milliseconds(ttl)

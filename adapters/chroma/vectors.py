@@ -38,8 +38,8 @@ INLINE = 25_000
 """Up to so many components are handled at once, in a few milliseconds; more of them in a thread."""
 
 KEPT_HITS = 40_000
-"""So many hits of the latest answers are kept, each record once: 50 MB at the most, if all are different. With 60 hits
-for each of the two or three new questions of a turn they are those of the last 250 turns.
+"""So many hits of the latest answers are kept, each record once: 40 MB if all are different and have 1 KB. With 60
+hits for each of the two or three new questions of a turn they are those of the last 250 turns.
 """
 
 _Row = tuple[str, str, dict[str, MetadataValue]]
@@ -137,7 +137,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:
         """See `VectorStore`."""
         names = [normalise_text(record_id) for record_id in ids]
-        return await self._fetched(*await self._process.call("get", {"ids": names}))
+        return await self._records(*await self._process.call("get", {"ids": names}))
 
     async def delete(self, ids: Sequence[str]) -> int:
         """See `VectorStore`."""
@@ -169,7 +169,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
         """See `VectorStore`."""
         check_page(limit)
         header = {"after": None if after is None else normalise_text(after), "limit": limit}
-        return await self._fetched(*await self._process.call("scan", header))
+        return await self._records(*await self._process.call("scan", header))
 
     @property
     def location(self) -> str:
@@ -221,17 +221,19 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
             await self._process.call("add", header, floats, writes=True)
 
     def _keep(self, asked: tuple[bytes, bytes], found: Mapping[str, Any]) -> _Answer:
-        """The answer that the child has sent, of rows that the others hold, too."""
-        if found["mark"] != self._mark or len(self._rows) > KEPT_HITS:
-            self._mark = found["mark"]
+        """The answer that the child has sent, of rows that the others hold, too. One without a mark is not kept."""
+        rows = list(zip(found["ids"], found["documents"], found["metadatas"], strict=True))
+        mark = found["mark"]
+        if mark is None:
+            return rows, found["distances"]
+        if mark != self._mark or len(self._rows) > KEPT_HITS:
+            self._mark = mark
             self._answers.clear()
             self._rows.clear()
-        rows = zip(found["ids"], found["documents"], found["metadatas"], strict=True)
-        answer = [self._rows.setdefault(row[0], row) for row in rows], found["distances"]
-        self._answers[asked] = answer
+        answer = self._answers[asked] = [self._rows.setdefault(row[0], row) for row in rows], found["distances"]
         return answer
 
-    async def _fetched(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
+    async def _records(self, header: Mapping[str, Any], floats: bytes) -> tuple[VectorRecord, ...]:
         matrix = np.frombuffer(floats, dtype=np.float32).reshape(-1, self._space.dimension)
         return (
             _to_records(header, matrix)

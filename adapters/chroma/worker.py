@@ -140,7 +140,10 @@ class Engine:
         return {"count": len(self._catalogue) if where is None else len(self._catalogue.passing(from_json(where)))}, b""
 
     def query(self, header: Mapping[str, Any], floats: bytes) -> Answer:
-        """The nearest records that pass the filter, unless the parent knows them: it says which mark they had."""
+        """The nearest records that pass the filter, unless the parent knows them: it says which mark they had.
+
+        What was found while records changed may be of several states, and has no mark.
+        """
         mark = self._catalogue.mark
         if header["known"] == mark:
             return {"mark": mark}, b""
@@ -162,7 +165,8 @@ class Engine:
                     passing = index["ids"][0]
         near = self._catalogue.nearest(vector, wanted, passing)
         columns = ([found[column] for found in near] for column in range(4))
-        return {"mark": mark, **dict(zip(("ids", "documents", "metadatas", "distances"), columns, strict=True))}, b""
+        steady = mark if self._catalogue.mark == mark else None
+        return {"mark": steady, **dict(zip(("ids", "documents", "metadatas", "distances"), columns, strict=True))}, b""
 
     def read_checkpoint(self, header: Mapping[str, Any], _floats: bytes) -> Answer:
         """The text under a name, or None."""

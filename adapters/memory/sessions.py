@@ -157,7 +157,7 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
         if ttl is None:
             self._entries[key] = (value, None)
         else:
-            now = unix_milliseconds(self._clock.now())
+            now = self._now()
             self._put(key, value, now + ttl, now)
 
     def _put(self, key: str, value: str, expires_at: int, now: int) -> None:

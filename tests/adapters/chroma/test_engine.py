@@ -117,3 +117,22 @@ def test_frames_that_break_off() -> None:
     assert read(io.BytesIO(message)) == ({"number": 1}, b"1234")
     for length in range(len(message)):
         assert read(io.BytesIO(message[:length])) is None
+
+
+def test_answer_in_the_middle_of_a_change_has_no_mark(engine: Engine, matrix: Matrix) -> None:
+    """Its filter and its distances may be of different states, so it must not be taken for that of either."""
+    floats = np.asarray(matrix[0], dtype=np.float32).tobytes()
+    header = {"n_results": 3, "where": None, "known": None}
+    before, _ = engine.query(header, floats)
+    assert engine.query({**header, "known": before["mark"]}, floats) == ({"mark": before["mark"]}, b"")
+    nearest = engine._catalogue.nearest
+
+    def nearest_and_change(*given: Any) -> Any:
+        engine.delete({"ids": ["row_00999"]}, b"")
+        return nearest(*given)
+
+    engine._catalogue.nearest = nearest_and_change  # type: ignore[method-assign]
+    amid, _ = engine.query(header, floats)
+    assert amid["mark"] is None
+    assert len(amid["ids"]) == 3
+    assert engine.query(header, floats)[0]["mark"] not in (None, before["mark"])

@@ -74,3 +74,20 @@ async def test_no_more_than_so_many(open_folder: Open, monkeypatch: pytest.Monke
     await store.delete([a_record(1).id])
     assert (await store.query(a_vector(1.0), 1))[0].document == "Document 2"
     assert len(store._answers) == len(store._rows) == 1
+
+
+async def test_answer_without_a_mark_is_not_kept(open_folder: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is given out as it was sent, also beside what is known of the same records."""
+    store = await open_folder()
+    await put(store, a_record(1))
+    assert (await store.query(a_vector(1.0), 3))[0].document == "Document 1"
+    row = {"ids": [a_record(1).id], "documents": ["changed"], "metadatas": [{}], "distances": [0.5]}
+
+    async def amid(*_: Any, **__: Any) -> Any:
+        return {"mark": None, **row}, b""
+
+    with monkeypatch.context() as patched:
+        patched.setattr(store._process, "call", amid)
+        (hit,) = await store.query(a_vector(1.0), 3)
+    assert (hit.document, hit.distance) == ("changed", 0.5)
+    assert (await store.query(a_vector(1.0), 3))[0].document == "Document 1"
