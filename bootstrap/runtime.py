@@ -63,10 +63,8 @@ class ProcessRuntime(Runtime):
             from bootstrap.workers import supervise
 
             raise typer.Exit(asyncio.run(supervise(settings)))
-        from bootstrap.serve import serve
-
         with asyncio.Runner(loop_factory=loop_factory()) as runner:
-            runner.run(serve(settings, typer.echo, archive))
+            runner.run(_serve(settings, archive))
 
     @asynccontextmanager
     async def records(self) -> AsyncIterator[tuple[UserService, Operations]]:
@@ -205,6 +203,18 @@ class ProcessRuntime(Runtime):
                 with suppress(DataFolderInUse):
                     stack.enter_context(held(self._settings.faultmaven_data_dir, purpose))
             yield await stack.enter_async_context(opened_records(self._settings))
+
+
+async def _serve(settings: Settings, archive: Path | None) -> None:
+    async with AsyncExitStack() as stack:
+        if settings.has_embedded_chroma:
+            from adapters.chroma.process import started_ahead
+
+            await stack.enter_async_context(started_ahead())
+        # These modules are loaded beside those of that process.
+        from bootstrap.serve import serve
+
+        await serve(settings, typer.echo, archive)
 
 
 def loop_factory() -> type[asyncio.AbstractEventLoop] | None:

@@ -296,6 +296,11 @@ class StorageSettings(
     """Everything about the adapters."""
 
     @property
+    def has_embedded_chroma(self) -> bool:
+        """True if the vectors are in a Chroma of this process alone."""
+        return self.vector_storage_type == "chromadb" and self.chromadb_url is None
+
+    @property
     def chroma_folder(self) -> Path:
         """The folder of the embedded Chroma."""
         return self.chromadb_path or self.faultmaven_data_dir / "chroma"
@@ -315,8 +320,7 @@ class StorageSettings(
             "CASE_STORAGE_TYPE": self.case_storage_type in ("inmemory", "sqlite"),
             "USER_STORAGE_TYPE": self.user_storage_type in ("inmemory", "sqlite"),
             "SESSION_STORAGE_TYPE": self.session_storage_type in ("inmemory", "file", "sqlite"),
-            "VECTOR_STORAGE_TYPE": self.vector_storage_type == "inmemory"
-            or (self.vector_storage_type == "chromadb" and self.chromadb_url is None),
+            "VECTOR_STORAGE_TYPE": self.vector_storage_type == "inmemory" or self.has_embedded_chroma,
             "BLOB_STORAGE_TYPE": self.blob_storage_type == "inmemory",
         }
         return tuple(variable for variable, alone in choices.items() if alone)

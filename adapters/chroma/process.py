@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,42 @@ class _Child:
     @property
     def is_alive(self) -> bool:
         return self.listener is not None and not self.listener.done()
+
+
+_ahead: list[asyncio.subprocess.Process] = []
+"""Those that wait for the folder that they are to open."""
+
+
+@asynccontextmanager
+async def started_ahead() -> AsyncIterator[None]:
+    """A child for the first `ChromaProcess` that starts in the block.
+
+    It loads its modules, which takes a second, while its parent does something else. One that nobody took ends with the
+    block.
+    """
+    process = await _new_process()
+    _ahead.append(process)
+    try:
+        yield
+    finally:
+        if process in _ahead:
+            _ahead.remove(process)
+            process.kill()
+            await process.wait()
+
+
+async def _new_process() -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        # Nothing is imported from the folder in which the server happens to be started.
+        "-P",
+        "-m",
+        "adapters.chroma.worker",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        # In a process group of its own, so that Ctrl-C in a terminal leaves it to its parent to end it.
+        start_new_session=True,
+    )
 
 
 class ChromaProcess:
@@ -120,18 +156,7 @@ class ChromaProcess:
         self._child = child
 
     async def _spawn(self) -> _Child:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            # Nothing is imported from the folder in which the server happens to be started.
-            "-P",
-            "-m",
-            "adapters.chroma.worker",
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            # In a process group of its own, so that Ctrl-C in a terminal leaves it to its parent to end it.
-            start_new_session=True,
-        )
-        child = _Child(process, {})
+        child = _Child(_ahead.pop() if _ahead else await _new_process(), {})
         child.listener = asyncio.create_task(self._listen(child))
         return child
 

@@ -7,6 +7,7 @@ keep the records in memory. Questions are answered from there; what is read by i
 from __future__ import annotations
 
 import errno
+import importlib
 import os
 import signal
 import sys
@@ -278,6 +279,9 @@ def main() -> None:
             answers.write(pack(header, floats))
             answers.flush()
 
+    # It takes a second, beside which the parent does other things. If it fails, it fails below, where that is told.
+    with suppress(Exception):
+        importlib.import_module("chromadb")
     opening = read(requests)
     if opening is None:
         return

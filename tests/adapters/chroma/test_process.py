@@ -207,6 +207,28 @@ async def test_engine_that_does_not_end_in_time(open_folder: Open, monkeypatch: 
     assert not child.is_running()
 
 
+async def test_started_ahead(open_folder: Open) -> None:
+    """The first store of the block takes the process that waits, the next one has to start its own."""
+    async with process_module.started_ahead():
+        (waiting,) = engines()
+        store = await open_folder()
+        assert child_of(store) == waiting
+        await put(store, a_record(1))
+        await store.aclose()
+        again = await open_folder()
+        assert child_of(again) != waiting
+        assert await again.count() == 1
+    assert await again.count() == 1
+
+
+async def test_started_ahead_for_nothing(open_folder: Open) -> None:
+    """A process that nobody took ends with the block, and is given to nobody."""
+    async with process_module.started_ahead():
+        assert len(engines()) == 1
+    assert engines() == []
+    assert await (await open_folder()).count() == 0
+
+
 async def test_full_disk_is_told() -> None:
     """The kind of a refusal survives the way between the processes."""
     assert isinstance(process_module._error("full", "no space"), StorageFull)
