@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -165,7 +166,8 @@ class ChromaServerClient:
     async def _call(self, operation: str, content: bytes | None, *, writes: bool) -> bytes:
         collection = await self.resolve()
         method = "GET" if content is None else "POST"
-        answer = await self._send(method, f"{self._base}/{collection}/{operation}", content, writes=writes)
+        url = _parsed(f"{self._base}/{collection}/{operation}")
+        answer = await self._send(method, url, content, writes=writes)
         if answer.status_code == httpx.codes.NOT_FOUND:
             # Made again by the next call, like one that was never there.
             self._collection = None
@@ -177,7 +179,7 @@ class ChromaServerClient:
         return answer.content
 
     async def _send(
-        self, method: str, url: str, content: bytes | None = None, *, writes: bool = False
+        self, method: str, url: str | httpx.URL, content: bytes | None = None, *, writes: bool = False
     ) -> httpx.Response:
         """The answer, whatever it says.
 
@@ -245,6 +247,12 @@ class ChromaServerClient:
                 f"what answers at {self._options.url} (CHROMADB_URL) is not a Chroma server with API version 2"
             )
         return found
+
+
+@lru_cache
+def _parsed(url: str) -> httpx.URL:
+    """An address that is used again and again: to take it apart takes 0.1 ms."""
+    return httpx.URL(url)
 
 
 def _is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:

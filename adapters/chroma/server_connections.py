@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 
 import httpx
 
@@ -25,7 +26,7 @@ class Connections:
         self._closed = False
 
     async def request(
-        self, method: str, url: str, content: bytes | None, headers: Mapping[str, str] | None
+        self, method: str, url: str | httpx.URL, content: bytes | None, headers: Mapping[str, str] | None
     ) -> httpx.Response:
         """The whole answer.
 
@@ -33,7 +34,7 @@ class Connections:
             httpx.TransportError: there is none; `httpx.PoolTimeout` if no connection became free.
         """
         try:
-            async with asyncio.timeout(self._seconds):
+            async with asyncio.timeout(self._seconds) if self._free.locked() else nullcontext():
                 await self._free.acquire()
         except TimeoutError:
             raise httpx.PoolTimeout("no connection became free") from None
