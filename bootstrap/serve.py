@@ -31,6 +31,10 @@ from domain.user import Role
 from ports.errors import AlreadyExists
 
 ADMIN = "admin"
+ACCEPTORS = 16
+"""How many connections are accepted before the next requests are looked at. A socket gives one (libuv/libuv#3696), so
+under load those that wait for theirs got one after each round of all others, the last of 64 after a second.
+"""
 FULL_COLLECTION = 100
 """After so many collections of the middle generation all is looked through for garbage, which holds up everybody for 10
 to 25 ms. Under load that was once in 130 turns, and found 22 objects.
@@ -107,7 +111,7 @@ async def serve_on(
 
         async with background(settings, ports, services) if announce else contextlib.nullcontext():
             server = _Server(_uvicorn_config(settings, services), services.health_service(), stop, tell)
-            await server.serve(sockets=[listener])
+            await server.serve(sockets=[listener, *(listener.dup() for _ in range(ACCEPTORS - 1))])
         if at_end is not None:
             await at_end(ports)
     log.info("stopped")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import signal
@@ -208,6 +209,47 @@ def test_logs_are_json_without_secrets_or_bodies(data: Path) -> None:
     assert {"request_id", "method", "route", "status", "duration_ms"} <= set(requests[-1])
     for secret in (PASSWORD, token, "swordfish"):
         assert secret not in text
+
+
+def test_new_connections_do_not_wait_for_one_round_of_all_others_each(data: Path) -> None:
+    """Of libuv, a socket that listens gives one connection, and then everybody else's requests are answered."""
+    busy, new = 32, 32
+    answers = 0
+    waits: list[int] = []
+    crowded = asyncio.Event()
+
+    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal answers
+        writer.write(b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"}")
+        answers += 1
+        if answers > 20 * busy:
+            crowded.set()
+
+    async def go_on_asking(port: int) -> None:
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        while len(waits) < new:
+            await ask(*connection)
+        connection[1].close()
+
+    async def join(port: int) -> None:
+        before = answers
+        connection = await asyncio.open_connection("127.0.0.1", port)
+        await ask(*connection)
+        waits.append(answers - before)
+        connection[1].close()
+
+    async def crowd(port: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(busy):
+                group.create_task(go_on_asking(port))
+            await crowded.wait()
+            for _ in range(new):
+                group.create_task(join(port))
+
+    with serving(data, **LIGHT) as server:
+        asyncio.run(crowd(int(server.url.rpartition(":")[2])))
+    assert max(waits) < 10 * busy, sorted(waits)
 
 
 def test_ctrl_c_stops_in_order(data: Path) -> None:
