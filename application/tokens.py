@@ -7,6 +7,8 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import orjson
+
 from application.cached_json import Record, update_record
 from domain.user import User
 from ports.clock import Clock
@@ -80,7 +82,7 @@ class TokenStore:
         stored = await self._cache.get(key) if token.startswith(kind) else None
         if stored is None:
             return None
-        record: Record = json.loads(stored)
+        record: Record = orjson.loads(stored)
         return KnownToken(key, stored, record["user_id"], datetime.fromisoformat(record["issued_at"]))
 
     async def spend(self, known: KnownToken) -> None:

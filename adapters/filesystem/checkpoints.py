@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 
-from adapters.filesystem.durable import StagingFolder, read_descriptor, remove
+from adapters.filesystem.durable import StagingFolder, read_file, remove
 from ports.errors import StorageCorrupt
 
 CHECKPOINTS_NAME = ".checkpoints"
@@ -26,11 +25,9 @@ class CheckpointFolder:
             StorageCorrupt: the file holds something else than text.
         """
         try:
-            descriptor = read_descriptor(self._folder / name)
+            data = read_file(self._folder / name)
         except FileNotFoundError:
             return None
-        with os.fdopen(descriptor, "rb", buffering=0) as file:
-            data = file.read()
         try:
             return data.decode()
         except UnicodeDecodeError as error:

@@ -22,6 +22,7 @@ STAGING_NAME = ".staging"
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
 _ATTEMPTS = 10
+_READ_BYTES = 65_536
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
@@ -59,9 +60,21 @@ def make_folder(folder: Path) -> None:
     sync_folder(folder.parent)
 
 
-def read_descriptor(path: Path) -> int:
+def read_descriptor(path: Path | str) -> int:
     """A file descriptor for reading ``path`` itself, not what a symbolic link there leads to."""
     return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def read_file(path: Path | str) -> bytes:
+    """The content of ``path`` itself, with half of the system calls that a file object makes."""
+    descriptor = read_descriptor(path)
+    try:
+        parts = []
+        while part := os.read(descriptor, _READ_BYTES):
+            parts.append(part)
+    finally:
+        os.close(descriptor)
+    return b"".join(parts)
 
 
 def remove(path: Path) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import errno
 import itertools
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -19,7 +18,7 @@ from adapters.filesystem.durable import (
     STAGING_NAME,
     StagingFolder,
     make_folder,
-    read_descriptor,
+    read_file,
     remove,
     storage_errors,
     sync_folder,
@@ -87,7 +86,9 @@ class FileSessionStore(
     async def get(self, key: str) -> str | None:
         key = check_key(key)
         name = file_name(key)
-        entry = await self._readers.read(_lane(name), self._load, self._path(name), key)
+        # Asked for with every request, and to make a `Path` takes as long as to open the file.
+        path = f"{self._root}/{name[:2]}/{name}"
+        entry = await self._readers.read(_lane(name), self._load, path, key)
         return None if entry is None else entry.value
 
     async def delete(self, key: str) -> bool:
@@ -209,7 +210,7 @@ class FileSessionStore(
     def _expiry(self, ttl: int | None) -> int | None:
         return None if ttl is None else self._now() + ttl
 
-    def _load(self, path: Path, key: str) -> Entry | None:
+    def _load(self, path: Path | str, key: str) -> Entry | None:
         try:
             entry = _read(path)
         except (FileNotFoundError, DamagedFile):
@@ -305,15 +306,13 @@ def _is_folder_name(name: str) -> bool:
     return len(name) == 2 and set(name) <= set("0123456789abcdef")
 
 
-def _read(path: Path) -> Entry:
+def _read(path: Path | str) -> Entry:
     try:
-        descriptor = read_descriptor(path)
+        return Entry.decode(read_file(path))
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise DamagedFile from error
         raise
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
-        return Entry.decode(file.read())
 
 
 def _entries(folder: Path) -> Iterator[tuple[Path, Entry | None]]:
