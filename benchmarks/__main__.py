@@ -43,7 +43,7 @@ async def publish(ports: Sequence[str], parts: Sequence[str], adapters: Sequence
 
 async def smoke() -> int:
     """Look for gross regressions."""
-    with Surroundings(cases=60, vectors=500, apart=True) as surroundings:
+    with Surroundings(cases=60, vectors=1_500, apart=True) as surroundings:
         problems = await find_regressions(suites.smoke(), SMOKE, surroundings)
     print(*(f"Regression: {problem}" for problem in problems), sep="\n")
     return 1 if problems else 0
