@@ -45,8 +45,14 @@ class ChromaServerClient:
         self._closed = False
         base = f"{options.url.rstrip('/')}/api/v2/tenants/{quote(options.tenant, '')}/databases"
         self._base = f"{base}/{quote(options.database, '')}/collections"
-        self._tls = tls
-        self._connections = Connections(CONNECTIONS, options.seconds, self._new_client)
+        key = options.api_key
+        self._headers = {"Accept": "application/json", "User-Agent": "faultmaven"}
+        if key:
+            self._headers["Authorization"] = f"Bearer {key}"
+        self._extensions = {"timeout": httpx.Timeout(options.seconds).as_dict()}
+        # Below the client of httpx, which looks for cookies, passwords, proxies and redirections: nothing may carry the
+        # key elsewhere, and to look takes as long as all the rest of a request.
+        self._connections = Connections(CONNECTIONS, options.seconds, lambda: httpx.AsyncHTTPTransport(verify=tls))
 
     def check_open(self) -> None:
         """Refuse to work after `aclose`.
@@ -56,17 +62,6 @@ class ChromaServerClient:
         """
         if self._closed:
             raise StorageUnavailable("the vector store is closed")
-
-    def _new_client(self) -> httpx.AsyncClient:
-        key = self._options.api_key
-        return httpx.AsyncClient(
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            verify=self._tls,
-            timeout=self._options.seconds,
-            # A redirection could carry the key elsewhere; so could the proxies and passwords of the environment.
-            follow_redirects=False,
-            trust_env=False,
-        )
 
     async def resolve(self) -> str:
         """The id of the collection, which is made if it does not exist.
@@ -186,13 +181,14 @@ class ChromaServerClient:
         Whatever is sent may be sent twice, so a connection that breaks is replaced once: a server that was away has
         closed those of before.
         """
-        headers = {"Content-Type": "application/json"} if content is not None else None
+        headers = self._headers if content is None else {**self._headers, "Content-Type": "application/json"}
+        request = httpx.Request(method, url, headers=headers, content=content, extensions=self._extensions)
         sent = False
         while True:
             self.check_open()
             try:
                 async with asyncio.timeout(self._options.seconds + GRACE_SECONDS):
-                    return await self._connections.request(method, url, content, headers)
+                    return await self._connections.send(request)
             except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
                 raise self._no_answer(error, unknown=writes and sent) from error
             except (httpx.TimeoutException, TimeoutError) as error:

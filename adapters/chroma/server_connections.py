@@ -3,31 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import nullcontext
 
 import httpx
 
 
 class Connections:
-    """Up to ``limit`` connections, each with a client of its own.
+    """Up to ``limit`` connections, each with a transport of its own.
 
     The pool of httpcore 1.0 loses a connection for good if a request is cancelled at the wrong moment
-    (encode/httpcore#1093). Here a client whose request did not end in order is thrown away, with its connection.
+    (encode/httpcore#1093). Here a transport whose request did not end in order is thrown away, with its connection.
     """
 
-    def __init__(self, limit: int, seconds: float, new_client: Callable[[], httpx.AsyncClient]) -> None:
+    def __init__(self, limit: int, seconds: float, new_transport: Callable[[], httpx.AsyncBaseTransport]) -> None:
         """``seconds`` is how long a free connection is waited for."""
         self._seconds = seconds
-        self._new_client = new_client
+        self._new_transport = new_transport
         self._free = asyncio.Semaphore(limit)
-        self._idle: list[httpx.AsyncClient] = []
-        self._busy: set[httpx.AsyncClient] = set()
+        self._idle: list[httpx.AsyncBaseTransport] = []
+        self._busy: set[httpx.AsyncBaseTransport] = set()
         self._closed = False
 
-    async def request(
-        self, method: str, url: str | httpx.URL, content: bytes | None, headers: Mapping[str, str] | None
-    ) -> httpx.Response:
+    async def send(self, request: httpx.Request) -> httpx.Response:
         """The whole answer.
 
         Raises:
@@ -40,18 +38,19 @@ class Connections:
             raise httpx.PoolTimeout("no connection became free") from None
         try:
             # The one that was used last has the best chance to be still open.
-            client = self._idle.pop() if self._idle else self._new_client()
-            self._busy.add(client)
+            transport = self._idle.pop() if self._idle else self._new_transport()
+            self._busy.add(transport)
             in_order = False
             try:
-                answer = await client.request(method, url, content=content, headers=headers)
+                answer = await transport.handle_async_request(request)
+                _ = await answer.aread()
                 in_order = not self._closed
             finally:
-                self._busy.discard(client)
+                self._busy.discard(transport)
                 if in_order:
-                    self._idle.append(client)
+                    self._idle.append(transport)
                 else:
-                    await client.aclose()
+                    await transport.aclose()
             return answer
         finally:
             self._free.release()
@@ -59,7 +58,7 @@ class Connections:
     async def aclose(self) -> None:
         """Close all of them, also those in use; a second call does nothing."""
         self._closed = True
-        clients = [*self._idle, *self._busy]
+        transports = [*self._idle, *self._busy]
         self._idle.clear()
-        for client in clients:
-            await client.aclose()
+        for transport in transports:
+            await transport.aclose()

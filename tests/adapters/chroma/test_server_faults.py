@@ -112,8 +112,8 @@ async def test_cancelled_calls_leave_the_pool_whole(open_on_server: OpenOnServer
         await asyncio.gather(*tasks, return_exceptions=True)
         assert not connections._busy
         assert connections._free._value == CONNECTIONS
-        for client in connections._idle:
-            pool = client._transport._pool  # type: ignore[attr-defined]
+        for transport in connections._idle:
+            pool = transport._pool  # type: ignore[attr-defined]
             assert not pool._requests
             assert all(connection.is_idle() or connection.is_closed() for connection in pool.connections)
         some = records[turn::20]
