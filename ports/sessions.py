@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import lru_cache
 from typing import Protocol
 
@@ -37,10 +37,8 @@ __all__ = [
     "check_value",
     "incremented",
     "ttl_milliseconds",
-    "unix_milliseconds",
 ]
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 _NO_TIME = timedelta(0)
 _WHOLE_NUMBER = re.compile(r"0|-?[1-9][0-9]{0,18}", re.ASCII)
@@ -105,13 +103,6 @@ def ttl_milliseconds(ttl: timedelta) -> int:
 def check_ttl(ttl: timedelta | None) -> int | None:
     """As `ttl_milliseconds`; None, for a value that does not expire, passes."""
     return None if ttl is None else ttl_milliseconds(ttl)
-
-
-def unix_milliseconds(instant: datetime) -> int:
-    """Whole milliseconds from 1970 to the aware ``instant``, rounded down."""
-    since = instant - _EPOCH
-    # A fifth quicker than a division of intervals.
-    return (since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000
 
 
 def check_increment(by: int) -> int:

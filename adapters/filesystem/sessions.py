@@ -39,7 +39,6 @@ from ports.sessions import (
     check_value,
     incremented,
     ttl_milliseconds,
-    unix_milliseconds,
 )
 from ports.transfer import StoredValue, SupportsCheckpoints, SupportsValueTransfer, check_checkpoint, check_values
 
@@ -70,7 +69,7 @@ class FileSessionStore(
 
     def __init__(self, root: Path, clock: Clock) -> None:
         self._root = root
-        self._clock = clock
+        self._now = clock.unix_milliseconds
         with storage_errors():
             make_folder(root)
             self._location = f"file:{root.resolve()}"
@@ -203,9 +202,6 @@ class FileSessionStore(
         return self._root.joinpath(name[:2], name)
 
     # What follows runs in threads.
-
-    def _now(self) -> int:
-        return unix_milliseconds(self._clock.now())
 
     def _expiry(self, ttl: int | None) -> int | None:
         return None if ttl is None else self._now() + ttl

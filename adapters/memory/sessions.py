@@ -21,7 +21,6 @@ from ports.sessions import (
     check_value,
     incremented,
     ttl_milliseconds,
-    unix_milliseconds,
 )
 from ports.transfer import StoredValue, SupportsValueTransfer, check_values
 
@@ -39,7 +38,7 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
-        self._clock = clock
+        self._now = clock.unix_milliseconds
         self._entries: dict[str, tuple[str, int | None]] = {}
         # When to look at a key again, the soonest first. A key that expires later by then is put back.
         self._looks: list[tuple[int, str]] = []
@@ -199,9 +198,6 @@ class InMemorySessionStore(InMemoryCheckpoints, CacheStore, SupportsSweep, Suppo
             else:
                 self._look_at(key, expires_at)
         return removed
-
-    def _now(self) -> int:
-        return unix_milliseconds(self._clock.now())
 
     def _check_open(self) -> None:
         """There is nothing to close."""

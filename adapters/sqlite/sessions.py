@@ -30,7 +30,6 @@ from ports.sessions import (
     check_value,
     incremented,
     ttl_milliseconds,
-    unix_milliseconds,
 )
 from ports.transfer import (
     StoredValue,
@@ -120,7 +119,7 @@ class SqliteSessionStore(
 
     def __init__(self, database: SqliteDatabase, clock: Clock, namespace: str = "sessions") -> None:
         self._database = database
-        self._clock = clock
+        self._now = clock.unix_milliseconds
         self._namespace = namespace
 
     async def set(self, key: str, value: str, ttl: timedelta | None = None) -> bool:
@@ -218,9 +217,6 @@ class SqliteSessionStore(
         await self._database.aclose()
 
     # What follows runs on the thread of a connection.
-
-    def _now(self) -> int:
-        return unix_milliseconds(self._clock.now())
 
     def _at(self, now: int, key: str) -> dict[str, object]:
         return {"namespace": self._namespace, "key": key, "now": now}

@@ -14,5 +14,9 @@ class SystemClock(Clock):
     def now(self) -> datetime:
         return datetime.now(UTC)
 
+    def unix_milliseconds(self) -> int:
+        # By way of `now` it takes seven times as long, which caches notice.
+        return time.time_ns() // 1_000_000
+
     def monotonic(self) -> float:
         return time.monotonic()

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 
 from application.transfer.collections import Source
 from application.transfer.items import Item, Kind, StoredFile, differing_fields
+from ports.clock import unix_milliseconds
 from ports.errors import NotFound, StorageCorrupt
-from ports.sessions import unix_milliseconds
 from ports.transfer import StoredValue
 
 _EXAMPLES = 20

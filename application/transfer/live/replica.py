@@ -18,8 +18,8 @@ from application.transfer.live.changes import Changes
 from domain.case import Case
 from domain.errors import DomainError
 from domain.user import User
+from ports.clock import unix_milliseconds
 from ports.errors import AlreadyExists, PortError
-from ports.sessions import unix_milliseconds
 from ports.transfer import StoredValue
 
 BATCH_KEYS = 50

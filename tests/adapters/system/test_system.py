@@ -7,12 +7,24 @@ import pytest
 
 from adapters.system.clock import SystemClock
 from adapters.system.ids import RandomIds
+from ports.clock import unix_milliseconds
 
 
 def test_now_is_the_wall_time_in_utc() -> None:
     now = SystemClock().now()
     assert now.tzinfo is UTC
     assert abs(datetime.now(UTC) - now) < timedelta(minutes=1)
+
+
+def test_milliseconds_are_those_of_now() -> None:
+    clock = SystemClock()
+    for _ in range(1000):
+        before, between, after = (
+            unix_milliseconds(clock.now()),
+            clock.unix_milliseconds(),
+            unix_milliseconds(clock.now()),
+        )
+        assert before <= between <= after
 
 
 def test_monotonic_time_never_goes_back() -> None:

@@ -6,7 +6,7 @@ from typing import ClassVar
 
 import pytest
 
-from ports.sessions import SessionStore, unix_milliseconds
+from ports.sessions import SessionStore
 from tests.fakes import FakeClock
 
 Advance = Callable[[timedelta], Awaitable[None]]
@@ -37,6 +37,6 @@ class KeyValueFixtures:
         """The time by which values expire, in milliseconds since 1970."""
 
         async def read_clock() -> int:
-            return unix_milliseconds(clock.now())
+            return clock.unix_milliseconds()
 
         return read_clock
