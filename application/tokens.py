@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -61,7 +60,7 @@ class TokenStore:
         now = self._clock.now()
         issued_at = max(now, user.tokens_valid_from)
         access, refresh = ACCESS + self._ids.secret(), REFRESH + self._ids.secret()
-        record = json.dumps({"user_id": user.user_id, "issued_at": issued_at.isoformat()})
+        record = orjson.dumps({"user_id": user.user_id, "issued_at": issued_at.isoformat()}).decode()
         new = {_key(access): self._access_ttl, _key(refresh): self._refresh_ttl}
         for key, ttl in new.items():
             await self._cache.set(key, record, ttl)
@@ -87,15 +86,15 @@ class TokenStore:
 
     async def spend(self, known: KnownToken) -> None:
         """Let a refresh token end in 10 seconds. One that is spent already ends when it would have."""
-        record: Record = json.loads(known.stored)
+        record: Record = orjson.loads(known.stored)
         if not record.get("spent"):
-            spent = json.dumps({**record, "spent": True})
+            spent = orjson.dumps({**record, "spent": True}).decode()
             await self._cache.compare_and_set(known.key, known.stored, spent, ROTATION_GRACE)
 
     async def forget(self, user_id: str) -> int:
         """Remove all tokens of the user; returns how many had not run out."""
         raw = await self._cache.get(_index(user_id))
-        known: Record = json.loads(raw) if raw else {}
+        known: Record = orjson.loads(raw) if raw else {}
         live = sum([await self._cache.delete(key) for key in known])
 
         def without(record: Record) -> Record:

@@ -66,7 +66,7 @@ def read_descriptor(path: Path | str) -> int:
 
 
 def read_file(path: Path | str) -> bytes:
-    """The content of ``path`` itself, with half of the system calls that a file object makes."""
+    """The content of ``path`` itself, by four system calls, where a file object makes seven."""
     descriptor = read_descriptor(path)
     try:
         parts = []
