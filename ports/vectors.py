@@ -13,7 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import mul
+from math import hypot
+from struct import pack
 from typing import Protocol
 
 from domain.errors import InvalidInput
@@ -64,9 +65,14 @@ def check_vector(vector: Vector, dimension: int) -> None:
     """
     if len(vector) != dimension:
         raise InvalidInput(f"a vector has {len(vector)} components; this store holds vectors of {dimension}")
-    # A component that is not finite makes the sum so.
-    if not 1e-30 < sum(map(mul, vector, vector)) < 1e30:
+    # A component that is not finite makes the length so.
+    if not 1e-15 < hypot(*vector) < 1e15:
         raise InvalidInput("a vector must have finite components and a length between 1e-15 and 1e15")
+
+
+def to_floats(vector: Vector) -> bytes:
+    """The components of a vector that has been checked, as 32-bit floats, little-endian."""
+    return pack(f"<{len(vector)}f", *vector)
 
 
 def check_record_id(record_id: str) -> None:

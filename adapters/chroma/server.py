@@ -33,6 +33,7 @@ from ports.vectors import (
     check_query,
     check_records,
     check_update,
+    to_floats,
 )
 
 WRITE_COMPONENTS = 38_400
@@ -125,7 +126,7 @@ class ChromaServerVectorStore(VectorStore, SupportsHealth, SupportsIntegrityChec
     ) -> tuple[VectorHit, ...]:
         """See `VectorStore`."""
         check_query(query_embedding, self._space.dimension, n_results)
-        vector = np.asarray(query_embedding, dtype=np.float32)
+        vector = np.frombuffer(to_floats(query_embedding), dtype="<f4")
         return await self._reader.nearest(vector, n_results, where)
 
     async def get(self, ids: Sequence[str]) -> tuple[VectorRecord, ...]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from adapters.chroma.where import stored_field
 from domain.filter import MetadataValue
 from ports.errors import StorageCorrupt
-from ports.vectors import Vector, VectorRecord
+from ports.vectors import Vector, VectorRecord, to_floats
 
 METADATA = "\\metadata"
 """The field of the JSON text. No name that `stored_field` makes begins like this."""
@@ -90,9 +90,7 @@ def to_body(
     if documents is not None:
         body["documents"] = documents
     if embeddings is not None:
-        # An array in between is faster than one after the other, and checks that all are of one length.
-        matrix = np.asarray(embeddings, dtype="<f4")
-        body["embeddings"] = [base64.b64encode(row.tobytes()).decode() for row in matrix]
+        body["embeddings"] = [base64.b64encode(to_floats(embedding)).decode() for embedding in embeddings]
     if metadatas is not None:
         body["metadatas"] = [_fields(metadata) for metadata in metadatas]
     return orjson.dumps(body)

@@ -30,6 +30,7 @@ from ports.vectors import (
     check_records,
     check_update,
     fill_in,
+    to_floats,
 )
 
 BATCH = 100
@@ -121,7 +122,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
     ) -> tuple[VectorHit, ...]:
         """See `VectorStore`."""
         check_query(query_embedding, self._space.dimension, n_results)
-        floats = np.asarray(query_embedding, dtype=np.float32).tobytes()
+        floats = to_floats(query_embedding)
         header = {"n_results": n_results, "where": to_json(where) if where else None}
         # Not the filter itself: in Python, 1 and True are the same key.
         asked = (floats, orjson.dumps(header))
@@ -217,7 +218,7 @@ class ChromaVectorStore(VectorStore, SupportsHealth, SupportsCheckpoints, Closea
                 "documents": [row[1] for row in batch],
                 "metadatas": [row[2] for row in batch],
             }
-            floats = np.asarray(embeddings[start : start + BATCH], dtype=np.float32).tobytes()
+            floats = b"".join(map(to_floats, embeddings[start : start + BATCH]))
             await self._process.call("add", header, floats, writes=True)
 
     def _keep(self, asked: tuple[bytes, bytes], found: Mapping[str, Any]) -> _Answer:

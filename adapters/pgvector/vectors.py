@@ -40,6 +40,7 @@ from ports.vectors import (
     check_query,
     check_records,
     check_update,
+    to_floats,
 )
 
 BATCH = 100
@@ -280,7 +281,7 @@ class PgVectorStore(
 
 
 def _encode(vector: Vector) -> PgVector:
-    return PgVector(np.asarray(vector, dtype=np.float32))
+    return PgVector(np.frombuffer(to_floats(vector), dtype="<f4"))
 
 
 def _to_rows(

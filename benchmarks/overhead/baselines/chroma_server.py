@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 import orjson
 
-from ports.vectors import VectorHit, VectorRecord
+from ports.vectors import VectorHit, VectorRecord, to_floats
 
 INDEX = {"space": "cosine", "ef_construction": 200, "max_neighbors": 32, "ef_search": 200, "sync_threshold": 100}
 BATCH = 100
@@ -54,8 +54,8 @@ class Server:
         ids: Sequence[str],
     ) -> None:
         """Store or replace records."""
-        matrix = np.asarray(embeddings, dtype="<f4")
-        if not np.isfinite(matrix).all():
+        packed = [to_floats(embedding) for embedding in embeddings]
+        if not np.isfinite(np.frombuffer(b"".join(packed), dtype="<f4")).all():
             raise ValueError("a component is not finite")
         for start in range(0, len(ids), BATCH):
             rows = slice(start, start + BATCH)
@@ -64,7 +64,7 @@ class Server:
                 {
                     "ids": ids[rows],
                     "documents": documents[rows],
-                    "embeddings": [base64.b64encode(row.tobytes()).decode() for row in matrix[rows]],
+                    "embeddings": [base64.b64encode(row).decode() for row in packed[rows]],
                     "metadatas": [self._stored(metadata) for metadata in metadatas[rows]],
                 },
             )

@@ -14,7 +14,7 @@ import orjson
 from pgvector import Vector as PgVector
 
 from benchmarks.overhead.baselines.postgres import no_reset
-from ports.vectors import VectorHit, VectorRecord
+from ports.vectors import VectorHit, VectorRecord, to_floats
 
 MARGIN = 32
 WALK = {
@@ -86,7 +86,7 @@ class Table:
         ids: Sequence[str],
     ) -> None:
         """Store or replace up to a hundred records."""
-        matrix = np.asarray(embeddings, dtype=np.float32)
+        matrix = [np.frombuffer(to_floats(embedding), dtype="<f4") for embedding in embeddings]
         if not np.isfinite(matrix).all():
             raise ValueError("a component is not finite")
         fields = [orjson.dumps(metadata).decode() for metadata in metadatas]
@@ -97,7 +97,7 @@ class Table:
         self, embedding: Sequence[float], wanted: int, where: dict[str, Any] | None
     ) -> tuple[VectorHit, ...]:
         """The nearest records."""
-        vector = PgVector(np.asarray(embedding, dtype=np.float32))
+        vector = PgVector(np.frombuffer(to_floats(embedding), dtype="<f4"))
         async with self._pool.acquire() as connection:
             if where is None:
                 rows = await connection.fetch(self._nearest, vector, wanted + MARGIN, wanted)
