@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, Final
 
 from adapters.pgvector.collection import Collection
@@ -39,6 +40,11 @@ _NOISE, _NOISE_OF_A_COMPONENT = 1e-6, 1e-8
 Where it adds up without the vector registers of its processor, they grow with the number of components.
 """
 
+_QUERY = "$1"
+_CONDITION = "/* condition */"
+"""Where the condition stands in a text that is kept for the next search."""
+_KEPT_TEXTS = 100
+
 Bound = tuple[Sql, dict[str, Any]]
 """A statement and the values of its parameters."""
 
@@ -51,6 +57,9 @@ class Statements:
         self._collection = collection
         self.noise: Final = _NOISE + _NOISE_OF_A_COMPONENT * collection.space.dimension
         """Of two distances of the server it is certain which is smaller where they differ by more."""
+        self._compare_all, self._walk, self._search = map(
+            lru_cache(_KEPT_TEXTS), (self._comparing_all, self._walking, self._searching)
+        )
         self.add: Final = Sql(
             f"""
             INSERT INTO {table} AS old (id, document, metadata, embedding)
@@ -96,35 +105,34 @@ class Statements:
 
     def compare_all(self, vector: object, limit: int, where: Filter | None) -> Bound:
         """The nearest records of all that pass, see `_ranked`."""
-        parameters = Parameters()
-        query = parameters.bind(vector)
-        return _bound(self._ranked(self._comparison(query, limit, to_sql(where, parameters))), parameters)
+        return _bound_to(self._compare_all(limit), vector, where)
 
     def walk(self, vector: object, limit: int, where: Filter | None) -> Bound:
         """The nearest records that a walk through the index finds, perhaps too few, see `_ranked`."""
-        parameters = Parameters()
-        query = parameters.bind(vector)
-        return _bound(self._ranked(self._walk(query, limit, to_sql(where, parameters))), parameters)
+        return _bound_to(self._walk(limit), vector, where)
 
     def search(self, vector: object, limit: int, where: Filter | None) -> Bound:
         """`compare_all` if few records pass, else `walk`, which the column ``walked`` says."""
-        parameters = Parameters()
-        query = parameters.bind(vector)
-        condition = to_sql(where, parameters)
+        return _bound_to(self._search(limit), vector, where)
+
+    def _comparing_all(self, limit: int) -> str:
+        return self._ranked(self._by_comparison(limit))
+
+    def _walking(self, limit: int) -> str:
+        return self._ranked(self._by_walk(limit))
+
+    def _searching(self, limit: int) -> str:
         # Of the two parts, the number decides before its first row which one is run.
         number = "(SELECT number FROM passing)"
-        walk = self._walk(query, limit, condition, ", true AS walked", f"{number} > {EXACT_ROWS} AND")
-        comparison = self._comparison(query, limit, condition, ", false AS walked", f"{number} <= {EXACT_ROWS} AND")
-        return _bound(
-            f"""
+        walk = self._by_walk(limit, ", true AS walked", f"{number} > {EXACT_ROWS} AND")
+        comparison = self._by_comparison(limit, ", false AS walked", f"{number} <= {EXACT_ROWS} AND")
+        return f"""
             WITH passing AS MATERIALIZED (
                 SELECT count(*) AS number
-                FROM (SELECT FROM {self._collection.table} WHERE {condition} LIMIT {EXACT_ROWS + 1}) AS first
+                FROM (SELECT FROM {self._collection.table} WHERE {_CONDITION} LIMIT {EXACT_ROWS + 1}) AS first
             )
             {self._ranked(f"({walk}) UNION ALL ({comparison})", ", walked")}
-            """,
-            parameters,
-        )
+            """
 
     def _ranked(self, found: str, more: str = "") -> str:
         """What was found with its distances by the server, nearest first. It computes them with 32 bits, so vectors
@@ -138,15 +146,15 @@ class Statements:
             FROM ({found}) AS found WINDOW by_distance AS (ORDER BY distance)
             """
 
-    def _comparison(self, query: str, limit: int, condition: str, more: str = "", only_if: str = "") -> str:
+    def _by_comparison(self, limit: int, more: str = "", only_if: str = "") -> str:
         # No index is made for a sum, so none is used.
         return f"""
-            SELECT {_FOUND}, (embedding <=> {query}) + 0 AS distance{more}
-            FROM {self._collection.table} WHERE {only_if} {condition}
+            SELECT {_FOUND}, (embedding <=> {_QUERY}) + 0 AS distance{more}
+            FROM {self._collection.table} WHERE {only_if} {_CONDITION}
             ORDER BY distance, id LIMIT {limit}
             """
 
-    def _walk(self, query: str, limit: int, condition: str, more: str = "", only_if: str = "") -> str:
+    def _by_walk(self, limit: int, more: str = "", only_if: str = "") -> str:
         """The settings of the walk hold for this statement alone, so they work behind a pooler, too. PostgreSQL
         evaluates them before the walk begins, because without them there is no row. ``relaxed_order`` gives back what
         ``strict_order`` drops: a record that is found late, but nearer than the ones before.
@@ -162,13 +170,19 @@ class Statements:
         # OFFSET 0 keeps the condition out of the walk, and COALESCE its estimate: were it taken to be selective, all
         # records would be read and sorted instead.
         return f"""
-            SELECT {_FOUND}, embedding <=> {query} AS distance{more} FROM (
+            SELECT {_FOUND}, embedding <=> {_QUERY} AS distance{more} FROM (
                 SELECT * FROM {self._collection.table} WHERE {only_if} (SELECT {chosen}) IS NOT NULL
-                ORDER BY {indexed("embedding")} <=> {indexed(f"{query}::vector")} OFFSET 0
+                ORDER BY {indexed("embedding")} <=> {indexed(f"{_QUERY}::vector")} OFFSET 0
             ) AS near
-            WHERE coalesce({condition}, false) LIMIT {limit}
+            WHERE coalesce({_CONDITION}, false) LIMIT {limit}
             """
 
 
 def _bound(text: str, parameters: Parameters) -> Bound:
     return Sql(text, tuple(parameters.values)), parameters.values
+
+
+def _bound_to(text: str, vector: object, where: Filter | None) -> Bound:
+    parameters = Parameters()
+    parameters.bind(vector)
+    return _bound(text.replace(_CONDITION, to_sql(where, parameters)), parameters)

@@ -136,8 +136,9 @@ class PgVectorStore(
         check_query(query_embedding, self.space.dimension, n_results)
         vector = _encode(query_embedding)
         near: list[tuple[float, str, asyncpg.Record]] = []
-        for margin in self._margins(where):
-            rows = await self._candidates(vector, n_results + margin, where)
+        few = self._few.get(where)
+        for margin in self._margins(where, few):
+            rows = await self._candidates(vector, n_results + margin, where, few)
             if len(rows) * self.space.dimension <= _INLINE_DISTANCES:
                 near = _nearest(vector, rows)
             else:
@@ -258,13 +259,15 @@ class PgVectorStore(
         if rows:
             _ = await self._database.write(self._statements.add, _columns(rows))
 
-    def _margins(self, where: Filter | None) -> tuple[int, ...]:
+    def _margins(self, where: Filter | None, few: bool | None) -> tuple[int, ...]:
         """A walk past records that do not pass, or along halves, gives the candidates in a rougher order."""
         walks_roughly = where is not None or not self._collection.is_indexed_whole
-        return MARGINS[1:] if walks_roughly and not self._few.get(where) else MARGINS
+        return MARGINS[1:] if walks_roughly and not few else MARGINS
 
-    async def _candidates(self, vector: PgVector, limit: int, where: Filter | None) -> list[asyncpg.Record]:
-        if self._collection.embedding_index is not None and not (few := self._few.get(where)):
+    async def _candidates(
+        self, vector: PgVector, limit: int, where: Filter | None, few: bool | None
+    ) -> list[asyncpg.Record]:
+        if not few and self._collection.embedding_index is not None:
             statement = self._statements.search if few is None else self._statements.walk
             rows = await self._database.read(*statement(vector, limit, where))
             if few is None and rows:

@@ -28,8 +28,8 @@ class Effort:
     ``longest`` seconds, if 25 rounds do.
     """
 
-    rounds: int = 101
-    block: float = 0.01
+    rounds: int = 201
+    block: float = 0.005
     seed: int = 20251
     longest: float = 15.0
 

@@ -23,7 +23,8 @@ from domain.filter import parse_filter
 from ports.vectors import VectorHit, VectorRecord, VectorStore
 
 WANTED = 10
-BATCH = 100
+BATCH = 20
+"""How many records are added at once. A runbook has about 5 pieces, a long one 13."""
 GOTTEN = 10
 """How many records are got at once."""
 

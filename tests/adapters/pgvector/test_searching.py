@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 
 from adapters.pgvector import statements, vectors
-from adapters.pgvector.statements import EXACT_ROWS
+from adapters.pgvector.statements import EXACT_ROWS, Statements
 from adapters.pgvector.vectors import PgVectorStore
 from adapters.postgres.sql import Sql
 from domain.filter import Filter, parse_filter
@@ -49,6 +49,13 @@ async def large(module_dsn: str, matrix: Matrix) -> AsyncIterator[PgVectorStore]
 def row_of(record_id: str) -> int:
     """The row of a record."""
     return int(record_id.removeprefix("row_"))
+
+
+def compare_up_to(rows: int, store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """More records than that are many for the store. It forgets the texts that it has made for another number."""
+    monkeypatch.setattr(statements, "EXACT_ROWS", rows)
+    monkeypatch.setattr(store, "_statements", Statements(store._collection))
+    store._few.clear()
 
 
 async def explain(store: PgVectorStore, limit: int, where: Filter | None) -> str:
@@ -146,7 +153,7 @@ async def test_what_is_known_is_not_counted_again(
 )
 async def test_the_walk_goes_on_until_there_are_enough(large: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> None:
     """A filter that leaves one record in 40 still gets as many as are asked for; an ordinary scan gives less."""
-    monkeypatch.setattr(statements, "EXACT_ROWS", 0)
+    compare_up_to(0, large, monkeypatch)
     where = parse_filter({"row": {"$lt": 100}})
     sql, values = large._statements.search(vectors._encode(a_vector(1.0)), 42, where)
     assert len(await large._database.read(sql, values)) == 42
@@ -194,7 +201,7 @@ async def test_as_many_as_possible(large: PgVectorStore, matrix: Matrix, where: 
 async def test_a_walk_that_ends_early(large: PgVectorStore, matrix: Matrix, monkeypatch: pytest.MonkeyPatch) -> None:
     """If the index finds too little, all are compared: nobody gets fewer records than there are."""
     monkeypatch.setattr("adapters.pgvector.statements._STEPS", 1)
-    monkeypatch.setattr(statements, "EXACT_ROWS", 0)
+    compare_up_to(0, large, monkeypatch)
     where = parse_filter({"row": {"$lt": 60}})
     hits = await large.query(matrix[0].tolist(), 60, where)
     assert {row_of(hit.id) for hit in hits} == set(range(60))
@@ -212,8 +219,8 @@ async def test_the_server_has_statistics(large: PgVectorStore, matrix: Matrix) -
 
 async def test_records_that_come_and_go(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """An index most of whose records were replaced, twice, finds what is there now."""
-    monkeypatch.setattr(statements, "EXACT_ROWS", 0)
     store = await open_store()
+    compare_up_to(0, store, monkeypatch)
     found = 0
     for seed in range(3):
         matrix = clusters(seed=seed, groups=16, size=50)
@@ -234,7 +241,7 @@ async def test_many_equal_vectors(open_store: Open, monkeypatch: pytest.MonkeyPa
     embeddings = [a_vector(1.0 + number % 5) for number in range(300)] + [a_vector(0.0, 1.0)] * 3
     await store.add_documents(["x"] * 303, embeddings, [{}] * 303, [*shuffled, "far_1", "far_2", "far_3"])
     for rows in (EXACT_ROWS, 0):
-        monkeypatch.setattr(statements, "EXACT_ROWS", rows)
+        compare_up_to(rows, store, monkeypatch)
         assert ids(await store.query(a_vector(2.0), 5)) == names[:5]
         assert ids(await store.query(a_vector(2.0), 302)) == [*names, "far_1", "far_2"]
 
@@ -250,7 +257,7 @@ async def test_order_of_what_is_almost_equally_near(open_store: Open, monkeypatc
     matrix = np.concatenate([centres + 1e-6 * random.normal(size=(6, 384)) for _ in range(10)]).astype(np.float32)
     names = await put_matrix(store, matrix)
     for rows in (EXACT_ROWS, 0):
-        monkeypatch.setattr(statements, "EXACT_ROWS", rows)
+        compare_up_to(rows, store, monkeypatch)
         for query in (centres + random.normal(size=(6, 384))).astype(np.float32).tolist():
             true = distances(matrix.astype(np.float64), query).round(9)
             expected = sorted(range(60), key=lambda row: (true[row], names[row]))
