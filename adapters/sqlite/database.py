@@ -134,14 +134,18 @@ class SqliteDatabase:
 
     async def read_few(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """Like `read`, for what looks at a few rows by their key: without a thread, while that is quick."""
-        task = asyncio.current_task()
-        if self._closed or task is self._owner or task in self._snapshots or not self._quick_reads.allowed:
+        began = self._quick_reads.begin()
+        if began is None or self._closed or ((self._owner or self._snapshots) and self._reads_apart()):
             return await self.read(function, *args)
         try:
-            return await self._quick_reads.run(function, self._quick_reader, *args)
+            result = function(self._quick_reader, *args)
         except sqlite3.Error:
+            self._quick_reads.end(began)
             # Whatever it is, a thread may wait for its end or meet it again.
             return await self.read(function, *args)
+        if self._quick_reads.end(began):
+            await asyncio.sleep(0)
+        return result
 
     async def write(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)`` on the connection that writes.
@@ -257,6 +261,10 @@ class SqliteDatabase:
 
     def _owns_transaction(self) -> bool:
         return self._owner is not None and self._owner is asyncio.current_task()
+
+    def _reads_apart(self) -> bool:
+        """Whether this task sees something else than what is committed."""
+        return self._owns_transaction() or asyncio.current_task() in self._snapshots
 
     def _refuse_in_snapshot(self) -> None:
         if asyncio.current_task() in self._snapshots:

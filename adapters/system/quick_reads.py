@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Callable
-from typing import TypeVar, TypeVarTuple
-
-A = TypeVarTuple("A")
-T = TypeVar("T")
 
 SLOW = 0.01
 """Seconds that no quick read takes."""
@@ -19,34 +13,30 @@ AT_ONCE = 32
 
 
 class QuickReads:
-    """Tells whether the next short read may run on the event loop.
+    """Tells whether the next short read may run on the event loop, and is told how long it took.
 
     A row or a small file that the system has in memory is read in some 10 microseconds. Through a thread it costs five
     times as much alone, and more under load, when the thread waits for the interpreter's lock. But a disk that is cold
     or far away would hold up everybody: after a read of more than `SLOW`, the next ones are left to threads for `REST`.
+    After `AT_ONCE` reads, other tasks have to get their turn, so that a long row of reads holds nobody up.
     """
 
     def __init__(self) -> None:
         self._resting_until = 0.0
-        self._count = 0
+        self._left = AT_ONCE
 
-    @property
-    def allowed(self) -> bool:
-        """Whether the last ones were quick."""
-        return time.perf_counter() >= self._resting_until
+    def begin(self) -> float | None:
+        """When the read begins, for `end`; None if it has to run in a thread."""
+        now = time.perf_counter()
+        return None if now < self._resting_until else now
 
-    async def run(self, read: Callable[[*A], T], *args: *A) -> T:
-        """The result of ``read(*args)``, which blocks.
-
-        After `AT_ONCE` of them, other tasks get their turn, so that a long row of reads holds nobody up.
-        """
-        began = time.perf_counter()
-        try:
-            return read(*args)
-        finally:
-            ended = time.perf_counter()
-            if ended - began > SLOW:
-                self._resting_until = ended + REST
-            self._count += 1
-            if self._count % AT_ONCE == 0:
-                await asyncio.sleep(0)
+    def end(self, began: float) -> bool:
+        """Note that the read has ended, with or without an error. True if it is the others' turn."""
+        now = time.perf_counter()
+        if now - began > SLOW:
+            self._resting_until = now + REST
+        self._left -= 1
+        if self._left:
+            return False
+        self._left = AT_ONCE
+        return True

@@ -85,7 +85,7 @@ class Table:
         metadatas: Sequence[Mapping[str, Any]],
         ids: Sequence[str],
     ) -> None:
-        """Store or replace up to a hundred records."""
+        """Store or replace a few records."""
         matrix = [np.frombuffer(to_floats(embedding), dtype="<f4") for embedding in embeddings]
         if not np.isfinite(matrix).all():
             raise ValueError("a component is not finite")

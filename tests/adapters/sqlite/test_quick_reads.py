@@ -1,5 +1,6 @@
 """Single rows are read without a thread, and still seen as by any other read."""
 
+import asyncio
 import sqlite3
 import threading
 from pathlib import Path
@@ -39,10 +40,32 @@ async def test_in_a_thread_while_the_disk_is_slow(table: SqliteDatabase, monkeyp
     assert (await table.read_few(look))[0] is not MAIN
 
 
+async def test_a_row_of_reads_lets_others_have_their_turn(table: SqliteDatabase) -> None:
+    turns = 0
+
+    async def other() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(other())
+    for _ in range(10 * quick_reads.AT_ONCE):
+        await table.read_few(look)
+    task.cancel()
+    assert turns >= 10
+
+
 async def test_own_transaction_is_seen_by_its_task(table: SqliteDatabase) -> None:
     async with table.transaction():
         await table.write(sqlite3.Connection.execute, "INSERT INTO note VALUES ('mine')")
         assert (await table.read_few(look))[1] == ["first", "mine"]
+
+
+async def test_transaction_of_another_task_is_not_seen(table: SqliteDatabase) -> None:
+    async with table.transaction():
+        await table.write(sqlite3.Connection.execute, "INSERT INTO note VALUES ('mine')")
+        assert await asyncio.create_task(table.read_few(look)) == (MAIN, ["first"])
 
 
 async def test_snapshot_stays_as_it_was(table: SqliteDatabase, path: Path) -> None:

@@ -1,6 +1,5 @@
 """Short reads stay on the event loop until one is slow, and hold nobody up by their number."""
 
-import asyncio
 from dataclasses import dataclass
 
 import pytest
@@ -29,47 +28,30 @@ def time(monkeypatch: pytest.MonkeyPatch) -> Time:
     return clock
 
 
-async def test_quick_reads_are_allowed(time: Time) -> None:
-    reads = QuickReads()
-    assert await reads.run(lambda value: value + 1, 1) == 2
-    await reads.run(time.pass_by, SLOW / 2)
-    assert reads.allowed
+def read(reads: QuickReads, time: Time, seconds: float) -> None:
+    began = reads.begin()
+    assert began is not None
+    time.pass_by(seconds)
+    reads.end(began)
 
 
-async def test_slow_read_sends_the_next_ones_to_threads_for_a_while(time: Time) -> None:
+def test_quick_reads_are_allowed(time: Time) -> None:
     reads = QuickReads()
-    await reads.run(time.pass_by, SLOW * 2)
-    assert not reads.allowed
+    read(reads, time, SLOW / 2)
+    assert reads.begin() == time.now
+
+
+def test_slow_read_sends_the_next_ones_to_threads_for_a_while(time: Time) -> None:
+    reads = QuickReads()
+    read(reads, time, SLOW * 2)
+    assert reads.begin() is None
     time.pass_by(REST * 0.9)
-    assert not reads.allowed
+    assert reads.begin() is None
     time.pass_by(REST * 0.2)
-    assert reads.allowed
+    assert reads.begin() == time.now
 
 
-async def test_slow_read_that_fails_counts_too(time: Time) -> None:
+def test_after_some_reads_it_is_the_turn_of_others(time: Time) -> None:
     reads = QuickReads()
-
-    def fail() -> None:
-        time.pass_by(SLOW * 2)
-        raise OSError
-
-    with pytest.raises(OSError):  # noqa: PT011 - the very one
-        await reads.run(fail)
-    assert not reads.allowed
-
-
-async def test_a_row_of_reads_lets_others_have_their_turn() -> None:
-    reads = QuickReads()
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    for _ in range(10 * AT_ONCE):
-        await reads.run(int)
-    task.cancel()
-    assert turns >= 10
+    turns = [reads.end(time.now) for _ in range(10 * AT_ONCE)]
+    assert [number for number, is_turn in enumerate(turns, 1) if is_turn] == [AT_ONCE * n for n in range(1, 11)]
