@@ -37,8 +37,8 @@ TABLE = (
     *_lines("sessions", "memory", _US, {"set": 1, "get": 1, "delete": 1, "expire": 1}),
     *_lines("sessions", "redis", _MS, {"set": (0.5, 1), "get": (0.5, 1), "delete": (0.5, 1), "expire": (1, 2)}),
     *_lines("sessions", "file", _MS, {"set": (1, 5), "get": (1, 5), "delete": (1, 5), "expire": (5, 10)}),
-    *_lines("vectors", "chroma", _MS, {"add_documents": (50, 200), "query": (10, 50), "get": (5, 20)}),
-    *_lines("vectors", "chroma server", _MS, {"add_documents": (100, 500), "query": (20, 100), "get": (10, 50)}),
+    *_lines("vectors", "chroma", _MS, {"add_documents(100)": (50, 200), "query": (10, 50), "get": (5, 20)}),
+    *_lines("vectors", "chroma server", _MS, {"add_documents(100)": (100, 500), "query": (20, 100), "get": (10, 50)}),
 )
 
 

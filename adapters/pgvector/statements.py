@@ -42,8 +42,9 @@ Where it adds up without the vector registers of its processor, they grow with t
 
 _QUERY = "$1"
 _CONDITION = "/* condition */"
-"""Where the condition stands in a text that is kept for the next search."""
+"""Where the condition stands in a text that is kept."""
 _KEPT_TEXTS = 100
+"""Of so many limits the text is kept, for each kind of search."""
 
 Bound = tuple[Sql, dict[str, Any]]
 """A statement and the values of its parameters."""
@@ -57,9 +58,11 @@ class Statements:
         self._collection = collection
         self.noise: Final = _NOISE + _NOISE_OF_A_COMPONENT * collection.space.dimension
         """Of two distances of the server it is certain which is smaller where they differ by more."""
-        self._compare_all, self._walk, self._search = map(
-            lru_cache(_KEPT_TEXTS), (self._comparing_all, self._walking, self._searching)
-        )
+        # All texts of a search are the same for a limit, but for the condition.
+        kept = lru_cache(_KEPT_TEXTS)
+        self._compare_all = kept(lambda limit: self._ranked(self._by_comparison(limit)))
+        self._walk = kept(lambda limit: self._ranked(self._by_walk(limit)))
+        self._search = kept(self._searching)
         self.add: Final = Sql(
             f"""
             INSERT INTO {table} AS old (id, document, metadata, embedding)
@@ -114,12 +117,6 @@ class Statements:
     def search(self, vector: object, limit: int, where: Filter | None) -> Bound:
         """`compare_all` if few records pass, else `walk`, which the column ``walked`` says."""
         return _bound_to(self._search(limit), vector, where)
-
-    def _comparing_all(self, limit: int) -> str:
-        return self._ranked(self._by_comparison(limit))
-
-    def _walking(self, limit: int) -> str:
-        return self._ranked(self._by_walk(limit))
 
     def _searching(self, limit: int) -> str:
         # Of the two parts, the number decides before its first row which one is run.

@@ -146,6 +146,7 @@ class PgVectorStore(
             # Whoever is not among the candidates is farther than all of them, and so than the last one wanted.
             if len(rows) < n_results + margin or near[-1][0] - near[n_results - 1][0] > self._statements.noise:
                 break
+            few = self._few.get(where)
         return tuple(
             VectorHit(record_id, row["document"], metadata_from_json(row["metadata"]), distance)
             for distance, record_id, row in near[:n_results]

@@ -138,14 +138,14 @@ class SqliteDatabase:
         if began is None or self._closed or ((self._owner or self._snapshots) and self._reads_apart()):
             return await self.read(function, *args)
         try:
-            result = function(self._quick_reader, *args)
+            return function(self._quick_reader, *args)
         except sqlite3.Error:
-            self._quick_reads.end(began)
             # Whatever it is, a thread may wait for its end or meet it again.
-            return await self.read(function, *args)
-        if self._quick_reads.end(began):
-            await asyncio.sleep(0)
-        return result
+            pass
+        finally:
+            if self._quick_reads.end(began):
+                await asyncio.sleep(0)
+        return await self.read(function, *args)
 
     async def write(self, function: Callable[[sqlite3.Connection, *A], T], *args: *A) -> T:
         """The result of ``function(connection, *args)`` on the connection that writes.

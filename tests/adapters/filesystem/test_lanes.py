@@ -1,6 +1,5 @@
 """Small files are read on the event loop while that is quick."""
 
-import asyncio
 import threading
 from collections.abc import AsyncIterator
 from typing import Never
@@ -10,6 +9,7 @@ import pytest
 from adapters.filesystem.lanes import Lanes
 from adapters.system import quick_reads
 from ports.errors import StorageUnavailable
+from tests.adapters.system.turns import another_task
 
 MAIN = threading.main_thread()
 
@@ -37,16 +37,7 @@ async def test_in_a_thread_after_a_slow_one_even_if_that_failed(lanes: Lanes, mo
 
 
 async def test_a_row_of_reads_lets_others_have_their_turn(lanes: Lanes) -> None:
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    for _ in range(10 * quick_reads.AT_ONCE):
-        await lanes.read(0, int)
-    task.cancel()
-    assert turns >= 10
+    async with another_task() as turns:
+        for _ in range(10 * quick_reads.AT_ONCE):
+            await lanes.read(0, int)
+    assert turns.count >= 10

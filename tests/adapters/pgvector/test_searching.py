@@ -58,6 +58,19 @@ def compare_up_to(rows: int, store: PgVectorStore, monkeypatch: pytest.MonkeyPat
     store._few.clear()
 
 
+def note_counts(store: PgVectorStore, monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+    """Of each statement that the store sends from now on, whether it counts the records that pass."""
+    read = store._database.read
+    counted: list[bool] = []
+
+    async def noted(sql: Sql, *arguments: Any) -> Any:
+        counted.append("passing" in sql.text)
+        return await read(sql, *arguments)
+
+    monkeypatch.setattr(store._database, "read", noted)
+    return counted
+
+
 async def explain(store: PgVectorStore, limit: int, where: Filter | None) -> str:
     """How the server walks."""
     sql, values = store._statements.search(vectors._encode(a_vector(1.0)), limit, where)
@@ -126,14 +139,7 @@ async def test_what_is_known_is_not_counted_again(
     large: PgVectorStore, matrix: Matrix, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """For some seconds it is remembered whether few records pass, until some are deleted here."""
-    read = large._database.read
-    counted: list[bool] = []
-
-    async def noted(sql: Sql, *arguments: Any) -> Any:
-        counted.append("passing" in sql.text)
-        return await read(sql, *arguments)
-
-    monkeypatch.setattr(large._database, "read", noted)
+    counted = note_counts(large, monkeypatch)
     large._few.clear()
     for condition in (None, parse_filter({"owner": "small"}), parse_filter({"row": {"$gte": 1500}})):
         found = []
@@ -249,6 +255,17 @@ async def test_many_equal_vectors(open_store: Open, monkeypatch: pytest.MonkeyPa
 @pytest.mark.quirk(
     "pgvector", "distances are computed with 32 bits: of two that are almost equal, the wrong one may win"
 )
+async def test_more_candidates_are_not_counted_anew(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the first candidates are too few to tell, the next ones are fetched with what is known by then."""
+    store = await open_store()
+    await store.add_documents(["x"] * 300, [a_vector(1.0)] * 300, [{}] * 300, [f"tie_{row:03}" for row in range(300)])
+    compare_up_to(0, store, monkeypatch)
+    counted = note_counts(store, monkeypatch)
+    await store.query(a_vector(1.0), 5)
+    assert len(counted) > 1
+    assert [place for place, counts in enumerate(counted) if counts] == [0]
+
+
 async def test_order_of_what_is_almost_equally_near(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distances that the server cannot tell apart are told apart, among others that it can."""
     random = np.random.default_rng(5)

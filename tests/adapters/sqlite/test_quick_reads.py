@@ -9,7 +9,8 @@ import pytest
 
 from adapters.sqlite.database import SqliteDatabase
 from adapters.system import quick_reads
-from ports.errors import StorageUnavailable
+from ports.errors import StorageCorrupt, StorageUnavailable
+from tests.adapters.system.turns import another_task
 
 MAIN = threading.main_thread()
 
@@ -40,20 +41,37 @@ async def test_in_a_thread_while_the_disk_is_slow(table: SqliteDatabase, monkeyp
     assert (await table.read_few(look))[0] is not MAIN
 
 
+@pytest.mark.parametrize("error", [sqlite3.OperationalError, StorageCorrupt])
+async def test_in_a_thread_after_a_slow_one_that_failed(
+    table: SqliteDatabase, monkeypatch: pytest.MonkeyPatch, error: type[Exception]
+) -> None:
+    """Be it the file that is at fault, or what stands there."""
+
+    def fail(_: sqlite3.Connection) -> None:
+        raise error("damaged")
+
+    monkeypatch.setattr(quick_reads, "SLOW", -1.0)
+    with pytest.raises(Exception, match="damaged"):
+        await table.read_few(fail)
+    assert (await table.read_few(look))[0] is not MAIN
+
+
+async def test_reads_that_fail_let_others_have_their_turn(table: SqliteDatabase) -> None:
+    def fail(_: sqlite3.Connection) -> None:
+        raise StorageCorrupt("damaged")
+
+    async with another_task() as turns:
+        for _ in range(10 * quick_reads.AT_ONCE):
+            with pytest.raises(StorageCorrupt):
+                await table.read_few(fail)
+    assert turns.count >= 10
+
+
 async def test_a_row_of_reads_lets_others_have_their_turn(table: SqliteDatabase) -> None:
-    turns = 0
-
-    async def other() -> None:
-        nonlocal turns
-        while True:
-            turns += 1
-            await asyncio.sleep(0)
-
-    task = asyncio.create_task(other())
-    for _ in range(10 * quick_reads.AT_ONCE):
-        await table.read_few(look)
-    task.cancel()
-    assert turns >= 10
+    async with another_task() as turns:
+        for _ in range(10 * quick_reads.AT_ONCE):
+            await table.read_few(look)
+    assert turns.count >= 10
 
 
 async def test_own_transaction_is_seen_by_its_task(table: SqliteDatabase) -> None:
