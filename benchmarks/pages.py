@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from importlib.util import find_spec
@@ -24,6 +25,7 @@ _RESULTS = (
 )
 _ASKED = "| port | adapter | operation | asked for | measured | |"
 _CONTEXT = "| adapter | operation | context | least | middle |"
+_WORD = re.compile(r"\w+")
 
 R = TypeVar("R", Overhead, Growth)
 
@@ -178,7 +180,7 @@ def _growth_page(plots: Path, runs: Sequence[tuple[str, Mapping[str, Any], list[
         lines += ["", f"## {port.capitalize()}", "", _conditions(run)]
         for operation in dict.fromkeys(result.operation for result in results):
             chosen = [result for result in results if result.operation == operation]
-            name = f"growth-{port}-{operation.replace(' ', '-').replace(',', '')}.svg"
+            name = f"growth-{port}-{'-'.join(_WORD.findall(operation))}.svg"
             picture = curves(f"{port}: {operation}", {result.adapter: result.least for result in chosen})
             (plots / name).write_text(picture, encoding="utf-8")
             sizes = sorted({size for result in chosen for size in result.least})

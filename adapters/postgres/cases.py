@@ -55,7 +55,6 @@ _TOUCH = compile_sql(statements.touch_case().returning(_KEY))
 _SCAN = compile_sql(statements.scan(_KEY, *statements.CASE_ROW))
 _ADD_MESSAGE = add_message()
 _WHY_NOT_ADDED = why_not_added()
-_MESSAGES = page_of_messages()
 _MISCOUNTED = compile_sql(statements.miscounted_cases())
 
 _ATTEMPTS = 5
@@ -193,8 +192,8 @@ class PostgresCaseRepository(PostgresStore, TakesCaseRows, SupportsFilling, Supp
         """A page of the messages."""
         check_page(limit, offset)
         check_storable(case_id)
-        parameters = {"key": case_id, "limit": limit, "offset": offset}
-        return await fetch_page(self._database, _MESSAGES, parameters, partial(decode, Message))
+        parameters = {"key": case_id, "offset": offset}
+        return await fetch_page(self._database, page_of_messages(limit), parameters, partial(decode, Message))
 
     async def update_activity_timestamp(self, case_id: str, at: datetime) -> bool:
         """Move the last activity forward."""
