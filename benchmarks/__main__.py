@@ -17,7 +17,7 @@ from benchmarks import suites
 from benchmarks.harness.environment import Environment
 from benchmarks.harness.timing import Effort
 from benchmarks.pages import OUTPUT, write_pages, write_results
-from benchmarks.running import SIZES, Plan, find_regressions, run
+from benchmarks.running import LARGEST, SIZES, Plan, find_regressions, run
 from benchmarks.surroundings import Surroundings
 
 SMOKE = Plan(Effort(rounds=25, block=0.004), sizes=(1_000, 10_000))
@@ -58,7 +58,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=Effort.rounds, help="how often each operation is measured")
     parser.add_argument("--block", type=float, default=Effort.block, help="seconds that one measurement takes")
     parser.add_argument("--seed", type=int, default=Effort.seed)
-    parser.add_argument("--largest", type=int, default=SIZES[-1], help="the largest size of the growth")
+    parser.add_argument("--largest", type=int, default=LARGEST, help="the largest size of the growth, up to 1000000")
     parser.add_argument("--smoke", action="store_true", help="only look for gross regressions")
     given = parser.parse_args()
     # Whoever ends the run leaves no server behind.

@@ -53,11 +53,11 @@ async def fill_cases(cases: CaseRepository, content: Iterator[Case]) -> None:
         await cases.put_many([case.model_copy(update={"version": 1}) for case in batch])
 
 
-async def fill_messages(cases: CaseRepository, content: Sequence[Message]) -> None:
+async def fill_messages(cases: CaseRepository, content: Iterator[Message]) -> None:
     """Append all of them, many with one commit."""
-    for start in range(0, len(content), BATCH):
+    while batch := list(islice(content, BATCH)):
         assert isinstance(cases, SupportsCaseTransfer)
-        await cases.add_messages(content[start : start + BATCH])
+        await cases.add_messages(batch)
 
 
 class Numbers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 
 from benchmarks import stores
 from benchmarks.content import Numbers, a_long_message, fill_cases, fill_messages, working_set
@@ -15,6 +15,7 @@ from benchmarks.overhead.operations import of_messages, saving
 from benchmarks.surroundings import Surroundings
 from domain.case import Case
 from ports.cases import CaseFilter, CaseRepository
+from ports.transfer import SupportsFilling
 from tests.builders import a_case, an_id, later
 from tests.faults.case_stores import CaseStore, InMemory, OnPostgres, OnSqlite
 
@@ -56,14 +57,15 @@ def a_short_case(number: int) -> Case:
 async def filled(store: CaseStore, size: int) -> AsyncIterator[CaseRepository]:
     """So many cases, and as many messages of the first one."""
     async with store.open() as cases:
-        await fill_cases(cases, map(a_short_case, range(1, size + 1)))
-        await fill_messages(cases, [a_long_message(an_id("case", 1), number) for number in range(1, size + 1)])
+        async with cases.filling() if isinstance(cases, SupportsFilling) else nullcontext():
+            await fill_cases(cases, map(a_short_case, range(1, size + 1)))
+            await fill_messages(cases, (a_long_message(an_id("case", 1), number) for number in range(1, size + 1)))
         yield cases
 
 
 async def operations(cases: CaseRepository, size: int) -> Mapping[str, AnyOperation]:
     """What is measured."""
-    talked, numbers = an_id("case", 1), Numbers(1_000_000)
+    talked, numbers = an_id("case", 1), Numbers(10_000_000)
     first = await cases.get(an_id("case", 2))
     assert first
     saved = await cases.save(first)
@@ -124,6 +126,6 @@ _IN_MEMORY = {operation: limit for operation, limit in LIMITS.items() if operati
 
 SUITES = (
     GrowthSuite("cases", "memory", in_memory, _IN_MEMORY),
-    GrowthSuite("cases", "sqlite", on_sqlite, LIMITS),
-    GrowthSuite("cases", "postgres", on_postgres, LIMITS),
+    GrowthSuite("cases", "sqlite", on_sqlite, LIMITS, largest=1_000_000),
+    GrowthSuite("cases", "postgres", on_postgres, LIMITS, largest=1_000_000),
 )

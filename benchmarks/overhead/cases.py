@@ -44,7 +44,7 @@ class Contestants:
     async def fill(self) -> None:
         """Put everything there."""
         await fill_cases(self._cases, map(a_large_case, range(1, self.among + 1)))
-        await fill_messages(self._cases, [a_long_message(TALKED, number) for number in range(1, MESSAGES + 1)])
+        await fill_messages(self._cases, (a_long_message(TALKED, number) for number in range(1, MESSAGES + 1)))
 
     async def a_saved_case(self) -> Case:
         """A case that nobody else saves."""
