@@ -17,7 +17,7 @@ Result = Overhead | Growth
 
 SIZES = (100, 1_000, 10_000, 100_000, 1_000_000)
 LARGEST = 100_000
-"""A million cases take a quarter of an hour more: only if they are asked for."""
+"""More only if it is asked for: a million cases take six minutes more."""
 
 
 @dataclass(frozen=True)
