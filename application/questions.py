@@ -10,6 +10,8 @@ from domain.evidence import Evidence
 from domain.terms import terms
 
 MAX_QUESTIONS = 6
+OF_THE_MESSAGE = 2
+"""So many of them are about what was said last, whatever the problem and its errors would ask."""
 MIN_TERMS = 3
 """Distinct terms that a question has to have: shorter ones fit anything."""
 
@@ -36,7 +38,10 @@ def questions(case: Case, message: str, new_evidence: Sequence[Evidence]) -> tup
     errors += [text for item in new_evidence[-3:] for text in _listed(item.extract)]
     said = stated if message.strip() in stated else f"{stated}\n{message}"
     asked = dict.fromkeys(question for question in (*errors, *_parts(said)) if _says_something(question))
-    return tuple(asked)[:MAX_QUESTIONS]
+    latest = [question for question in dict.fromkeys(_sentences(message)) if question in asked][:OF_THE_MESSAGE]
+    others = [question for question in asked if question not in latest]
+    kept = {*others[: MAX_QUESTIONS - len(latest)], *latest}
+    return tuple(question for question in asked if question in kept)
 
 
 def error_texts(summary: str) -> list[str]:
@@ -54,8 +59,11 @@ def _listed(extract: str) -> list[str]:
 def _parts(text: str) -> Iterable[str]:
     """The whole text if it is short, and its sentences."""
     flat = " ".join(text.split())
-    parts = [part.strip() for part in _PARTS.split(text)]
-    return (*([flat] if len(flat) <= 300 else []), *(part[:300] for part in parts))
+    return (*([flat] if len(flat) <= 300 else []), *_sentences(text))
+
+
+def _sentences(text: str) -> list[str]:
+    return [part.strip()[:300] for part in _PARTS.split(text)]
 
 
 def _says_something(question: str) -> bool:

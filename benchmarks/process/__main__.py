@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from statistics import median
 
@@ -85,10 +86,17 @@ def requests(users: Sequence[User]) -> dict[str, Request]:
         built = [http("GET", path.format(user.case_id), user.headers) for user in users]
         return lambda asker, _: built[asker % len(built)]
 
+    # Nobody asks what somebody has asked before: answers and the vectors of questions are kept.
+    new = count(1)
+
+    def search(asker: int, _: int) -> bytes:
+        path = f"/api/v1/knowledge/search?query=connection+pool+of+worker+{next(new)}+exhausted"
+        return http("GET", path, users[asker % len(users)].headers)
+
     def say(asker: int, number: int) -> bytes:
         # A user may take 120 turns a minute, so they take turns.
         user = users[(asker + number) % len(users)]
-        text = f"Still 502 after {number} minutes, and the log says: too many connections for role app"
+        text = f"Worker {next(new)} still answers 502, and the log says: too many connections for role app"
         body = f'--limit\r\nContent-Disposition: form-data; name="query"\r\n\r\n{text}\r\n--limit--\r\n'
         headers = {**user.headers, "Content-Type": "multipart/form-data; boundary=limit"}
         return http("POST", f"/api/v1/cases/{user.case_id}/turns", headers, body.encode())
@@ -96,7 +104,7 @@ def requests(users: Sequence[User]) -> dict[str, Request]:
     return {
         READ: one("/api/v1/cases/{}"),
         "list the cases": one("/api/v1/cases?limit=50"),
-        "search the knowledge": one("/api/v1/knowledge/search?query=connection+pool"),
+        "search the knowledge": search,
         TURN: say,
     }
 
@@ -211,7 +219,8 @@ def page(results: Results, environment: Environment, seconds: float) -> str:
         "",
         "Written by `make bench`. The backend as it starts on a laptop: SQLite, files, the embedded Chroma, MiniLM on",
         "ONNX Runtime and the `playbook` model, with the starter runbooks. The clients share the machine and ask for",
-        f"{seconds:g} s each, for a read and the bare endpoint in {REPEATS} turns.",
+        f"{seconds:g} s each, for a read and the bare endpoint in {REPEATS} turns. Each search and each turn says what",
+        "nobody has said before.",
         "",
         environment.in_words(),
         "",

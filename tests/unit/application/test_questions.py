@@ -71,6 +71,15 @@ class TestQuestions:
         case = an_investigating_case(description=PROBLEM)
         assert questions(case, PROBLEM, ()) == questions(case, "", ())
 
+    def test_what_was_said_last_is_asked_however_long_the_problem_is(self) -> None:
+        """Else a conversation that goes on would find what its first remarks are about, and nothing else."""
+        stated = [f"Service {name} of host {name} fails with code {name}." for name in "abcdefghi"]
+        case = an_investigating_case(description=" ".join(stated))
+
+        asked = questions(case, "Yes. The disk of db-1 is full. The array rebuilds again. Fans are loud now.", ())
+
+        assert asked == (*stated[:4], "The disk of db-1 is full.", "The array rebuilds again.")
+
     def test_the_number_of_questions_and_their_length_are_bounded(self) -> None:
         text = " ".join(f"Service {name} of host {name} fails with code {name}." for name in "abcdefghijklm")
         asked = questions(a_case(), text + " word" * 500, ())
