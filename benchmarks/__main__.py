@@ -58,7 +58,9 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=Effort.rounds, help="how often each operation is measured")
     parser.add_argument("--block", type=float, default=Effort.block, help="seconds that one measurement takes")
     parser.add_argument("--seed", type=int, default=Effort.seed)
-    parser.add_argument("--largest", type=int, default=LARGEST, help="the largest size of the growth, up to 1000000")
+    parser.add_argument(
+        "--largest", type=int, default=LARGEST, help=f"the largest size of the growth, up to {SIZES[-1]}"
+    )
     parser.add_argument("--smoke", action="store_true", help="only look for gross regressions")
     given = parser.parse_args()
     # Whoever ends the run leaves no server behind.

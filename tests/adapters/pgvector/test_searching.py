@@ -252,9 +252,6 @@ async def test_many_equal_vectors(open_store: Open, monkeypatch: pytest.MonkeyPa
         assert ids(await store.query(a_vector(2.0), 302)) == [*names, "far_1", "far_2"]
 
 
-@pytest.mark.quirk(
-    "pgvector", "distances are computed with 32 bits: of two that are almost equal, the wrong one may win"
-)
 async def test_more_candidates_are_not_counted_anew(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the first candidates are too few to tell, the next ones are fetched with what is known by then."""
     store = await open_store()
@@ -266,6 +263,9 @@ async def test_more_candidates_are_not_counted_anew(open_store: Open, monkeypatc
     assert [place for place, counts in enumerate(counted) if counts] == [0]
 
 
+@pytest.mark.quirk(
+    "pgvector", "distances are computed with 32 bits: of two that are almost equal, the wrong one may win"
+)
 async def test_order_of_what_is_almost_equally_near(open_store: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """Distances that the server cannot tell apart are told apart, among others that it can."""
     random = np.random.default_rng(5)

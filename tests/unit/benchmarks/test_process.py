@@ -30,6 +30,15 @@ def test_shares_are_of_the_same_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     assert {each.rate for each in others} == {200.0}
 
 
+@pytest.mark.parametrize("asked", ["search the knowledge", process.TURN])
+def test_nobody_says_what_somebody_has_said_before(asked: str) -> None:
+    """Else answers and vectors that are kept would be measured."""
+    users = [process.User({}, f"case_{number}") for number in range(2)]
+    request = process.requests(users)[asked]
+    said = {request(asker, number).replace(b"case_1", b"case_0") for asker in (0, 1) for number in (0, 1)}
+    assert len(said) == 4
+
+
 def _nothing(client: int, number: int) -> bytes:
     raise NotImplementedError
 
